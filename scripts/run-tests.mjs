@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the test files below the given paths with Node's own test runner.
+//   node scripts/run-tests.mjs [--serial] PATH…
+import { spawn } from "node:child_process";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+const args = process.argv.slice(2);
+const serial = args.includes("--serial");
+const paths = args.filter((argument) => argument !== "--serial");
+const files = paths.flatMap(testFiles).sort();
+if (files.length === 0) {
+  console.error(`no test file below ${paths.join(" ")}`);
+  process.exit(1);
+}
+const child = spawn(
+  process.execPath,
+  [
+    "--import",
+    "tsx",
+    "--import",
+    "./scripts/property-seed.mjs",
+    "--test",
+    "--test-reporter=spec",
+    ...(serial ? ["--test-concurrency=1"] : []),
+    ...files,
+  ],
+  { stdio: ["ignore", "inherit", "inherit"] },
+);
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+child.on("exit", (code, signal) => process.exit(signal === null ? (code ?? 1) : 1));
+
+function testFiles(path) {
+  if (statSync(path).isFile()) return [path];
+  return readdirSync(path, { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith(".test.ts"))
+    .map((name) => join(path, name));
+}
