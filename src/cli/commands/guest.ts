@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Command } from "commander";
+import { requireRoot } from "../io/root.ts";
+import { printJson, printLine, printNote } from "../output/print.ts";
+import { formatTable } from "../output/table.ts";
+
+export function addGuestCommand(program: Command): void {
+  const guest = program.command("guest").description("kernel and image that every VM boots");
+  guest
+    .command("build")
+    .description("build them from Debian packages (done already: takes a moment)")
+    .option("--force", "build again, even when nothing has changed")
+    .action(async (options: { force?: boolean }) => {
+      requireRoot("guest build");
+      const { buildGuestHere } = await import("../container/guest.ts");
+      const manifest = await buildGuestHere({ force: options.force ?? false, log: printNote });
+      printLine(`guest ${manifest.id}`);
+    });
+  guest
+    .command("info")
+    .description("what is in the guest image: versions and hashes")
+    .option("--json", "as JSON")
+    .action(async (options: { json?: boolean }) => {
+      const { openGuest } = await import("../../../guest/image/open.ts");
+      const { manifest } = await openGuest();
+      if (options.json === true) return printJson(manifest);
+      const rows = Object.entries(manifest).map(([key, value]) => [
+        key,
+        typeof value === "string" ? value : JSON.stringify(value),
+      ]);
+      printLine(formatTable(["PART", "VALUE"], rows));
+    });
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+import { isAbsolute } from "node:path";
+import { MukonError } from "../../errors/mukon-error.ts";
+import { checkContainerName } from "../container/identifier.ts";
+import { parseBytes, parseCount, parseDuration, usage } from "../io/quantities.ts";
+
+/** The options of `mukon run` as commander gives them. */
+export interface RawRunOptions {
+  detach?: boolean;
+  name?: string;
+  rm?: boolean;
+  interactive?: boolean;
+  tty?: boolean;
+  env?: string[];
+  envFile?: string[];
+  workdir?: string;
+  user?: string;
+  entrypoint?: string;
+  memory?: string;
+  cpus?: string;
+  pidsLimit?: string;
+  hostname?: string;
+  readOnly?: boolean;
+  scratch?: string;
+  annotation?: string[];
+  config?: string;
+  hypervisor?: string;
+  timeout?: string;
+  pull?: string;
+  rootfs?: string;
+}
+
+/** The same, checked and with units. */
+export interface RunOptions {
+  detach: boolean;
+  name?: string;
+  removeAtExit: boolean;
+  interactive: boolean;
+  /** Undefined: not said, so a terminal is used where there is one. */
+  terminal?: boolean;
+  environment: string[];
+  environmentFiles: string[];
+  workingDirectory?: string;
+  user?: string;
+  entrypoint?: string;
+  memoryBytes?: number;
+  cpus?: number;
+  pidsLimit?: number;
+  hostname?: string;
+  readOnly: boolean;
+  scratchBytes?: number;
+  annotations: Record<string, string>;
+  configurationFile?: string;
+  timeoutMs?: number;
+  pull: "missing" | "always" | "never";
+  rootfs?: string;
+}
+
+const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62})$/;
+const PULL = ["missing", "always", "never"] as const;
+
+/** @throws USAGE naming the option, its value and what is accepted. */
+export function checkRunOptions(raw: RawRunOptions): RunOptions {
+  checkHypervisor(raw.hypervisor);
+  return {
+    detach: raw.detach ?? false,
+    removeAtExit: raw.rm ?? false,
+    interactive: raw.interactive ?? false,
+    readOnly: raw.readOnly ?? false,
+    environment: raw.env ?? [],
+    environmentFiles: raw.envFile ?? [],
+    annotations: annotations(raw.annotation ?? []),
+    pull: pull(raw.pull),
+    ...optional("terminal", raw.tty),
+    ...optional("name", raw.name, checkContainerName),
+    ...optional("workingDirectory", raw.workdir, checkDirectory),
+    ...optional("user", raw.user),
+    ...optional("entrypoint", raw.entrypoint),
+    ...optional("memoryBytes", raw.memory, (text) => parseBytes("--memory", text)),
+    ...optional("cpus", raw.cpus, (text) => parseCount("--cpus", text)),
+    ...optional("pidsLimit", raw.pidsLimit, (text) => Math.ceil(parseCount("--pids-limit", text))),
+    ...optional("hostname", raw.hostname, checkHostname),
+    ...optional("scratchBytes", raw.scratch, (text) => parseBytes("--scratch", text)),
+    ...optional("configurationFile", raw.config),
+    ...optional("timeoutMs", raw.timeout, (text) => parseDuration("--timeout", text)),
+    ...optional("rootfs", raw.rootfs),
+  };
+}
+
+function optional<Key extends string, Raw, Value = Raw>(
+  key: Key,
+  raw: Raw | undefined,
+  check: (value: Raw) => Value = (value) => value as unknown as Value,
+): Partial<Record<Key, Value>> {
+  if (raw === undefined) return {};
+  return { [key]: check(raw) } as Partial<Record<Key, Value>>;
+}
+
+function annotations(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const equals = pair.indexOf("=");
+      if (equals <= 0) throw usage("--annotation", pair, "KEY=VALUE");
+      return [pair.slice(0, equals), pair.slice(equals + 1)];
+    }),
+  );
+}
+
+function pull(text: string | undefined): RunOptions["pull"] {
+  const known = PULL.find((value) => value === (text ?? "missing"));
+  if (known === undefined) throw usage("--pull", text ?? "", "missing, always or never");
+  return known;
+}
+
+function checkHostname(text: string): string {
+  if (!HOSTNAME.test(text))
+    throw usage("--hostname", text, "a host name of up to 63 letters, digits, '.' and '-'");
+  return text;
+}
+
+function checkDirectory(text: string): string {
+  if (!isAbsolute(text)) throw usage("--workdir", text, "an absolute path in the container");
+  return text;
+}
+
+function checkHypervisor(name: string | undefined): void {
+  if (name === undefined || name === "qemu") return;
+  throw new MukonError("USAGE", `--hypervisor: ${JSON.stringify(name)} is not supported`, {
+    hint: "this release runs pods on qemu",
+  });
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+import { writeFileSync } from "node:fs";
+import { MukonError } from "../../errors/mukon-error.ts";
+import { lookUpUser } from "../../images/accounts.ts";
+import { resolveImage, rootfsFromDirectory } from "../../images/resolve.ts";
+import type { ImageConfiguration, ResolvedImage } from "../../images/types.ts";
+import type { RunOptions } from "../commands/run-options.ts";
+import { printNote } from "../output/print.ts";
+import { containerEnvironment } from "./environment.ts";
+import { newContainerId } from "./identifier.ts";
+import { bundlePaths } from "./paths.ts";
+import { type ContainerRecord, writeRecord } from "./record.ts";
+import { makeScratchDisk } from "./scratch.ts";
+import { makeSpec } from "./spec.ts";
+import { claimName, createBundleDirectory, removeBundle } from "./store.ts";
+
+export interface CreateInput {
+  image: string;
+  command: string[];
+  options: RunOptions;
+  terminal: boolean;
+}
+
+/** A bundle on disk, and what the shim must be told beside it. */
+export interface CreatedBundle {
+  record: ContainerRecord;
+  /** Root file system, bottom layer first, as the Task API's Mounts. */
+  mounts: BundleMount[];
+}
+
+export interface BundleMount {
+  type: string;
+  source: string;
+  options: string[];
+}
+
+/** Resolves the image and writes the bundle; on failure nothing stays behind. */
+export async function createBundle(input: CreateInput): Promise<CreatedBundle> {
+  const { options } = input;
+  const image = await rootFileSystem(input);
+  const command = commandOf(input, image.config);
+  const id = newContainerId();
+  createBundleDirectory(id);
+  let name: string | undefined;
+  try {
+    name = claimName(id, options.name);
+    const spec = makeSpec({
+      id,
+      command,
+      environment: containerEnvironment({
+        image: image.config.env,
+        files: options.environmentFiles,
+        options: options.environment,
+        terminal: input.terminal,
+      }),
+      workingDirectory: options.workingDirectory ?? image.config.workingDir,
+      user: lookUpUser(image.accounts, options.user ?? image.config.user),
+      hostname: options.hostname ?? id,
+      terminal: input.terminal,
+      readOnly: options.readOnly,
+      annotations: options.annotations,
+      ...(options.memoryBytes === undefined ? {} : { memoryBytes: options.memoryBytes }),
+      ...(options.cpus === undefined ? {} : { cpus: options.cpus }),
+      ...(options.pidsLimit === undefined ? {} : { pidsLimit: options.pidsLimit }),
+    });
+    writeFileSync(bundlePaths(id).config, JSON.stringify(spec), { mode: 0o600 });
+    writeFileSync(bundlePaths(id).output, "", { mode: 0o600 });
+    const mounts = await rootMounts(id, image, options);
+    const record = recordOf({ id, name, command, image }, input);
+    writeRecord(record);
+    return { record, mounts };
+  } catch (error) {
+    removeBundle(id, name);
+    throw error;
+  }
+}
+
+async function rootFileSystem(input: CreateInput): Promise<ResolvedImage> {
+  const { rootfs, pull } = input.options;
+  if (rootfs !== undefined) return rootfsFromDirectory(rootfs, { log: printNote });
+  return resolveImage(input.image, { pull, log: printNote });
+}
+
+/** Docker's rule: a given command replaces the image's; an entrypoint drops the image's command. */
+function commandOf(input: CreateInput, config: ImageConfiguration): string[] {
+  const { entrypoint } = input.options;
+  const given = input.command.length > 0;
+  const command =
+    entrypoint === undefined
+      ? [...config.entrypoint, ...(given ? input.command : config.cmd)]
+      : [...(entrypoint === "" ? [] : [entrypoint]), ...input.command];
+  if (command.length > 0) return command;
+  throw new MukonError("NO_COMMAND", "nothing says what to run in the container", {
+    hint: "name a command after the image: mukon run IMAGE COMMAND…",
+  });
+}
+
+async function rootMounts(
+  id: string,
+  image: ResolvedImage,
+  options: RunOptions,
+): Promise<BundleMount[]> {
+  const mounts = image.layers.map((source) => ({ type: "erofs", source, options: ["ro"] }));
+  if (options.scratchBytes === undefined || options.readOnly) return mounts;
+  const scratch = bundlePaths(id).scratch;
+  await makeScratchDisk(scratch, options.scratchBytes);
+  return [...mounts, { type: "ext4", source: scratch, options: ["rw"] }];
+}
+
+interface RecordParts {
+  id: string;
+  name: string;
+  command: string[];
+  image: ResolvedImage;
+}
+
+function recordOf(parts: RecordParts, input: CreateInput): ContainerRecord {
+  const { image } = parts;
+  return {
+    id: parts.id,
+    name: parts.name,
+    image: input.options.rootfs ?? input.image,
+    digest: image.digest,
+    command: parts.command,
+    createdAt: new Date().toISOString(),
+    terminal: input.terminal,
+    detached: input.options.detach,
+    removeAtExit: input.options.removeAtExit,
+    ...(image.config.stopSignal === undefined ? {} : { stopSignal: image.config.stopSignal }),
+  };
+}

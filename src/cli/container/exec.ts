@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { MukonError } from "../../errors/mukon-error.ts";
+import { type OciProcess, parseOciSpec } from "../../guest-protocol/oci-spec.ts";
+import type { RawExecOptions } from "../commands/exec.ts";
+import { attach } from "../io/attach.ts";
+import { makeFifos, removeFifos } from "../io/fifos.ts";
+import { usage } from "../io/quantities.ts";
+import { enterRawMode, requireTerminal } from "../io/terminal.ts";
+import { printNote } from "../output/print.ts";
+import { connectToRunning, type TaskClient } from "../shim/task-client.ts";
+import { containerEnvironment } from "./environment.ts";
+import { bundlePaths } from "./paths.ts";
+import { findContainer } from "./store.ts";
+import { forwardSignals } from "./wait.ts";
+
+const SIGKILL = 9;
+
+/** `mukon exec`: returns the exit code of the process. */
+export async function execInContainer(
+  nameOrId: string,
+  command: string[],
+  raw: RawExecOptions,
+): Promise<number> {
+  const { id } = findContainer(nameOrId);
+  const terminal =
+    raw.tty ?? Boolean(raw.interactive && process.stdin.isTTY && process.stdout.isTTY);
+  if (raw.tty === true) requireTerminal();
+  const target = { id, execId: `exec-${randomBytes(6).toString("hex")}` };
+  const spec = execProcess(id, command, { ...raw, tty: terminal });
+  const task = await connectToRunning(id);
+  const directory = `${bundlePaths(id).directory}/${target.execId}`;
+  try {
+    const streams = await makeFifos(directory, { stdin: raw.interactive ?? false, terminal });
+    const attachment = attach({
+      paths: streams,
+      onInputEnd: () => void task.closeInput(target).catch(() => {}),
+      onOutputClosed: () => void task.kill(target, SIGKILL, { all: false }).catch(() => {}),
+    });
+    try {
+      await task.exec({ ...target, terminal, streams, spec });
+      return await runToEnd({ task, target, terminal, drain: () => attachment.drain() });
+    } finally {
+      attachment.close();
+    }
+  } finally {
+    removeFifos(directory);
+    task.close();
+  }
+}
+
+interface Registered {
+  task: TaskClient;
+  target: { id: string; execId: string };
+  terminal: boolean;
+  drain(): Promise<void>;
+}
+
+async function runToEnd({ task, target, terminal, drain }: Registered): Promise<number> {
+  const leaveRawMode = terminal ? enterRawMode() : () => {};
+  let stop = (): void => {};
+  try {
+    const ended = task.wait(target);
+    ended.catch(() => {});
+    await task.start(target);
+    stop = forwardSignals({ task, process: target, terminal });
+    const exit = await ended;
+    await drain();
+    return exit.status;
+  } finally {
+    stop();
+    leaveRawMode();
+    await task.delete(target).catch((error: Error) => printNote(`mukon: ${error.message}`));
+  }
+}
+
+/** The container's own process, with what the command line changes. */
+function execProcess(id: string, command: string[], raw: RawExecOptions): OciProcess {
+  const spec = parseOciSpec(JSON.parse(readFileSync(bundlePaths(id).config, "utf8")));
+  const base = spec.process;
+  if (base === undefined)
+    throw new MukonError("BUNDLE_DAMAGED", `${bundlePaths(id).config} names no process`);
+  const user = raw.user === undefined ? base.user : numericUser(raw.user);
+  return {
+    ...base,
+    terminal: raw.tty ?? false,
+    args: command,
+    cwd: raw.workdir ?? base.cwd,
+    user,
+    env: containerEnvironment({
+      image: base.env ?? [],
+      files: raw.envFile ?? [],
+      options: raw.env ?? [],
+      terminal: raw.tty ?? false,
+    }),
+  };
+}
+
+function numericUser(text: string): { uid: number; gid: number } {
+  const match = /^(\d+)(?::(\d+))?$/.exec(text);
+  if (match === null) throw usage("--user", text, "a number, or two numbers as UID:GID");
+  return { uid: Number(match[1]), gid: Number(match[2] ?? 0) };
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+import { spawn } from "node:child_process";
+import { MukonError } from "../../errors/mukon-error.ts";
+import type { RunOptions } from "../commands/run-options.ts";
+import { type Attachment, attach } from "../io/attach.ts";
+import { makeFifos, removeFifos, type StreamPaths } from "../io/fifos.ts";
+import { enterRawMode, requireTerminal } from "../io/terminal.ts";
+import { printLine, printNote } from "../output/print.ts";
+import { shimOptions } from "../shim/options.ts";
+import { deleteShim, startShim } from "../shim/program.ts";
+import { TaskClient } from "../shim/task-client.ts";
+import { abortOnSignal } from "./abort.ts";
+import { type CreatedBundle, createBundle } from "./create.ts";
+import { bundlePaths } from "./paths.ts";
+import { type ContainerExit, type ContainerRecord, writeExit } from "./record.ts";
+import { finishTask, removeBundleAndShim } from "./remove.ts";
+import { forwardSignals } from "./wait.ts";
+
+const SIGKILL = 9;
+
+export interface RunInput {
+  image: string;
+  command: string[];
+  options: RunOptions;
+}
+
+/** `mukon run`: returns the exit code of this program. */
+export async function runContainer(input: RunInput): Promise<number> {
+  const { options } = input;
+  const terminal = wantsTerminal(options);
+  const bundle = await createBundle({ ...input, terminal });
+  const { id, name } = bundle.record;
+  const abort = abortOnSignal(() => deleteShim(id));
+  let task: TaskClient | undefined;
+  try {
+    const address = await startShim(id, shimOptions(options.configurationFile));
+    task = await TaskClient.connect(address);
+    if (options.detach) return await runDetached({ task, bundle, options, abort });
+    return await runAttached({ task, bundle, options, abort });
+  } catch (error) {
+    task?.close();
+    await removeBundleAndShim(id, name);
+    if (abort.signalNumber !== undefined) return 128 + abort.signalNumber;
+    throw error;
+  } finally {
+    abort.stop();
+    task?.close();
+  }
+}
+
+interface Started {
+  task: TaskClient;
+  bundle: CreatedBundle;
+  options: RunOptions;
+  abort: ReturnType<typeof abortOnSignal>;
+}
+
+async function runDetached({ task, bundle, options, abort }: Started): Promise<number> {
+  const { record } = bundle;
+  const output = `file://${bundlePaths(record.id).output}`;
+  const streams = { stdin: "", stdout: output, stderr: record.terminal ? "" : output };
+  await create(task, bundle, streams);
+  await task.start({ id: record.id });
+  abort.stop();
+  if (record.removeAtExit || options.timeoutMs !== undefined)
+    startMonitor(record, options.timeoutMs);
+  printLine(record.id);
+  return 0;
+}
+
+async function runAttached(started: Started): Promise<number> {
+  const { task, bundle, options } = started;
+  const { record } = bundle;
+  const directory = `${bundlePaths(record.id).directory}/streams`;
+  const streams = await makeFifos(directory, {
+    stdin: options.interactive,
+    terminal: record.terminal,
+  });
+  const attachment = attachTo(task, record, streams);
+  let leaveRawMode = (): void => {};
+  try {
+    await create(task, bundle, streams);
+    const exit = await (async () => {
+      const ended = task.wait({ id: record.id });
+      ended.catch(() => {});
+      if (record.terminal) leaveRawMode = enterRawMode();
+      await task.start({ id: record.id });
+      started.abort.stop();
+      return waitAttached(started, ended);
+    })();
+    await attachment.drain();
+    leaveRawMode();
+    await finish(task, record, exit);
+    return exit.status;
+  } finally {
+    leaveRawMode();
+    attachment.close();
+    removeFifos(directory);
+  }
+}
+
+/** Forwards signals while the container runs, and kills it at its deadline. */
+async function waitAttached(
+  started: Started,
+  ended: Promise<ContainerExit>,
+): Promise<ContainerExit> {
+  const { task, bundle, options } = started;
+  const target = { id: bundle.record.id };
+  const stop = forwardSignals({ task, process: target, terminal: bundle.record.terminal });
+  const deadline =
+    options.timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          printNote(`mukon: killed after ${options.timeoutMs} ms (--timeout)`);
+          task.kill(target, SIGKILL, { all: true }).catch(() => {});
+        }, options.timeoutMs);
+  try {
+    return await ended;
+  } finally {
+    clearTimeout(deadline);
+    stop();
+  }
+}
+
+function attachTo(task: TaskClient, record: ContainerRecord, paths: StreamPaths): Attachment {
+  const target = { id: record.id };
+  return attach({
+    paths,
+    copyTo: bundlePaths(record.id).output,
+    onInputEnd: () => void task.closeInput(target).catch(() => {}),
+    onOutputClosed: () => void task.kill(target, SIGKILL, { all: true }).catch(() => {}),
+  });
+}
+
+async function create(
+  task: TaskClient,
+  bundle: CreatedBundle,
+  streams: StreamPaths,
+): Promise<void> {
+  await task.create({
+    id: bundle.record.id,
+    bundle: bundlePaths(bundle.record.id).directory,
+    mounts: bundle.mounts,
+    terminal: bundle.record.terminal,
+    streams,
+  });
+}
+
+/** The VM is gone when this returns; what stays without `--rm` is the record and the output. */
+async function finish(
+  task: TaskClient,
+  record: ContainerRecord,
+  exit: ContainerExit,
+): Promise<void> {
+  writeExit(record.id, exit);
+  await finishTask(task, record.id);
+  task.close();
+  if (record.removeAtExit) await removeBundleAndShim(record.id, record.name);
+  else await deleteShim(record.id);
+}
+
+/** A process that outlives this one, for what must happen when a detached container ends. */
+function startMonitor(record: ContainerRecord, timeoutMs: number | undefined): void {
+  const program = process.argv[1];
+  if (program === undefined)
+    throw new MukonError("INTERNAL", "the path of this program is not known");
+  const deadline = timeoutMs === undefined ? [] : ["--timeout", `${timeoutMs}ms`];
+  const child = spawn(
+    process.execPath,
+    [...process.execArgv, program, "monitor", ...deadline, record.id],
+    {
+      detached: true,
+      stdio: "ignore",
+      cwd: "/",
+    },
+  );
+  child.unref();
+}
+
+function wantsTerminal(options: RunOptions): boolean {
+  if (options.terminal === true && !options.detach) requireTerminal();
+  if (options.terminal !== undefined) return options.terminal;
+  return (
+    options.interactive && !options.detach && Boolean(process.stdin.isTTY && process.stdout.isTTY)
+  );
+}

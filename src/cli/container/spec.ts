@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { OciSpec } from "../../guest-protocol/oci-spec.ts";
+import {
+  DEFAULT_CAPABILITIES,
+  DEFAULT_MOUNTS,
+  MASKED_PATHS,
+  READONLY_PATHS,
+} from "./spec-defaults.ts";
+
+/** Everything about a container that its user chose, or that its image says. */
+export interface ContainerChoices {
+  id: string;
+  command: string[];
+  /** NAME=value, later ones win. */
+  environment: string[];
+  workingDirectory: string;
+  user: { uid: number; gid: number; additionalGids: number[] };
+  hostname: string;
+  terminal: boolean;
+  readOnly: boolean;
+  memoryBytes?: number;
+  cpus?: number;
+  pidsLimit?: number;
+  annotations: Record<string, string>;
+}
+
+/** CPU quotas are given per this period. */
+const CPU_PERIOD_MICROSECONDS = 100_000;
+
+/** The OCI runtime specification of a container, with what Docker grants by default. */
+export function makeSpec(choices: ContainerChoices): OciSpec {
+  return {
+    ociVersion: "1.1.0",
+    process: {
+      terminal: choices.terminal,
+      user: choices.user,
+      args: choices.command,
+      env: choices.environment,
+      cwd: choices.workingDirectory,
+      capabilities: {
+        bounding: DEFAULT_CAPABILITIES,
+        effective: choices.user.uid === 0 ? DEFAULT_CAPABILITIES : [],
+        permitted: choices.user.uid === 0 ? DEFAULT_CAPABILITIES : [],
+      },
+      noNewPrivileges: false,
+    },
+    root: { path: "rootfs", readonly: choices.readOnly },
+    hostname: choices.hostname,
+    mounts: DEFAULT_MOUNTS,
+    linux: {
+      namespaces: ["pid", "ipc", "uts", "mount", "cgroup"].map((type) => ({ type })),
+      resources: resources(choices),
+      cgroupsPath: `/mukon/${choices.id}`,
+      maskedPaths: MASKED_PATHS,
+      readonlyPaths: READONLY_PATHS,
+    },
+    annotations: choices.annotations,
+  };
+}
+
+function resources(
+  choices: ContainerChoices,
+): NonNullable<NonNullable<OciSpec["linux"]>["resources"]> {
+  const { memoryBytes, cpus, pidsLimit } = choices;
+  return {
+    ...(memoryBytes === undefined ? {} : { memory: { limit: memoryBytes } }),
+    ...(cpus === undefined
+      ? {}
+      : {
+          cpu: {
+            quota: Math.round(cpus * CPU_PERIOD_MICROSECONDS),
+            period: CPU_PERIOD_MICROSECONDS,
+          },
+        }),
+    ...(pidsLimit === undefined ? {} : { pids: { limit: pidsLimit } }),
+  };
+}

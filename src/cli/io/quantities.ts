@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import { MukonError } from "../../errors/mukon-error.ts";
+
+const FACTORS: Record<string, number> = {
+  "": 1,
+  b: 1,
+  k: 2 ** 10,
+  m: 2 ** 20,
+  g: 2 ** 30,
+  t: 2 ** 40,
+};
+
+const SECONDS: Record<string, number> = { "": 1, ms: 0.001, s: 1, m: 60, h: 3600 };
+
+/** "512m", "1.5g", "67108864": bytes, by powers of 1024, as Docker reads them. */
+export function parseBytes(option: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?$/i.exec(text.trim());
+  const factor = FACTORS[match?.[2]?.toLowerCase() ?? ""];
+  const bytes =
+    match === null || factor === undefined ? Number.NaN : Math.floor(Number(match[1]) * factor);
+  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  throw usage(option, text, "a size such as 512m, 1.5g or 67108864");
+}
+
+/** "30", "30s", "1.5m", "500ms": milliseconds. */
+export function parseDuration(option: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(text.trim());
+  const factor = SECONDS[match?.[2] ?? ""];
+  const milliseconds =
+    match === null || factor === undefined
+      ? Number.NaN
+      : Math.round(Number(match[1]) * factor * 1000);
+  if (Number.isSafeInteger(milliseconds) && milliseconds > 0 && milliseconds <= 0x7fffffff)
+    return milliseconds;
+  throw usage(option, text, "a time such as 30s, 5m or 500ms");
+}
+
+/** A positive decimal number, for `--cpus`. */
+export function parseCount(option: string, text: string): number {
+  const value = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && value > 0 && value <= 1024) return value;
+  throw usage(option, text, "a positive number");
+}
+
+export function usage(option: string, value: string, accepted: string): MukonError {
+  return new MukonError("USAGE", `${option}: ${JSON.stringify(value)} is not ${accepted}`, {
+    hint: "see: mukon help run",
+  });
+}

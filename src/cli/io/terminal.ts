@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import { MukonError } from "../../errors/mukon-error.ts";
+
+export interface TerminalSize {
+  columns: number;
+  rows: number;
+}
+
+/** @throws NOT_A_TERMINAL when standard input is a file or a pipe. */
+export function requireTerminal(): void {
+  if (process.stdin.isTTY) return;
+  throw new MukonError("NOT_A_TERMINAL", "-t was given, but standard input is not a terminal", {
+    hint: "leave -t out, or use -d -t to run in the background",
+  });
+}
+
+export function terminalSize(): TerminalSize | undefined {
+  if (!process.stdout.isTTY) return undefined;
+  return { columns: process.stdout.columns, rows: process.stdout.rows };
+}
+
+/**
+ * Hands every key to the container (Ctrl-C too) until the returned function is called. That
+ * happens at exit as well, so that no failure leaves the user with a terminal that does not echo.
+ */
+export function enterRawMode(): () => void {
+  if (!process.stdin.isTTY) return () => {};
+  process.stdin.setRawMode(true);
+  const leave = (): void => {
+    process.stdin.setRawMode(false);
+    process.off("exit", leave);
+  };
+  process.on("exit", leave);
+  return leave;
+}
+
+/** Calls `resize` now and whenever the window changes; the result ends that. */
+export function followTerminalSize(resize: (size: TerminalSize) => void): () => void {
+  const report = (): void => {
+    const size = terminalSize();
+    if (size !== undefined && size.columns > 0) resize(size);
+  };
+  report();
+  process.stdout.on("resize", report);
+  return () => process.stdout.off("resize", report);
+}
