@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Modules that must be there before the image can be mounted. */
+export const PMEM_MODULES = ["virtio_pmem", "nd_pmem", "erofs"];
+/** Loaded in the initramfs only when the image is on a disk. */
+export const DISK_MODULES = ["virtio_blk"];
+/** Loaded while the agent starts: what containers' root file systems need. */
+export const CONTAINER_MODULES = ["virtio_blk", "overlay"];
+/** In the image for whoever asks (`modprobe`, or the kernel itself). */
+export const OPTIONAL_MODULES = [
+  "virtio_net",
+  "virtio_rng",
+  "virtio_balloon",
+  "virtio_mem",
+  "vmw_vsock_virtio_transport",
+  "veth",
+  "tun",
+];
+
+export const MODULE_DIRECTORY = "/modules";
+export const MOUNT_TABLE_PATH = "/mounts";
+
+/** What the guest has mounted when its root is switched; `/newroot` is the image. */
+export const MOUNT_TABLE = `\
+dev /newroot/dev devtmpfs nosuid,mode=0755 0 0
+pts /newroot/dev/pts devpts nosuid,noexec,gid=5,mode=0620,ptmxmode=0666 0 0
+shm /newroot/dev/shm tmpfs nosuid,nodev,mode=1777 0 0
+proc /newroot/proc proc nosuid,nodev,noexec 0 0
+sys /newroot/sys sysfs nosuid,nodev,noexec 0 0
+cgroup /newroot/sys/fs/cgroup cgroup2 nosuid,nodev,noexec 0 0
+run /newroot/run tmpfs nosuid,nodev,mode=0755 0 0
+tmp /newroot/tmp tmpfs nosuid,nodev,mode=1777 0 0
+var /newroot/var tmpfs nosuid,nodev,mode=0755 0 0
+`;
+
+/**
+ * PID 1 of the initramfs. Busybox finds its own applets by name, without files, once it can start
+ * itself again through /proc. The kernel hands unknown words of its command line over as
+ * environment: `mukon_probe=1` asks only whether this processor runs a guest at all.
+ */
+export function initramfsScript(modules: { pmem: string[]; disk: string[] }): string {
+  return `#!/bin/busybox sh
+fail() {
+  echo "mukon-init: $1"
+  poweroff -f
+  sleep 1000
+}
+/bin/busybox mount -t proc proc /proc
+if [ "$mukon_probe" = 1 ]; then
+  echo mukon-probe-ok
+  poweroff -f
+fi
+mount -t devtmpfs dev /dev || fail "no /dev"
+${modules.pmem.map(insmod).join("\n")}
+tries=0
+until [ -b /dev/pmem0 ] || [ -b /dev/vda ]; do
+  [ $tries = 0 ] && {
+${modules.disk.map((name) => `    ${insmod(name)}`).join("\n")}
+  }
+  tries=$((tries + 1))
+  [ $tries -lt 500 ] || fail "no device with the guest image: neither pmem0 nor vda"
+  sleep 0.01
+done
+if [ -b /dev/pmem0 ]; then
+  mount -t erofs -o ro,dax=always /dev/pmem0 /newroot ||
+    mount -t erofs -o ro /dev/pmem0 /newroot || fail "the guest image on pmem0 cannot be mounted"
+else
+  mount -t erofs -o ro /dev/vda /newroot || fail "the guest image on vda cannot be mounted"
+fi
+mkdir -p /dev/pts /dev/shm
+mount -a -T ${MOUNT_TABLE_PATH} || fail "the guest's file systems cannot be mounted"
+exec switch_root /newroot /usr/sbin/init
+`;
+}
+
+function insmod(name: string): string {
+  return `insmod ${MODULE_DIRECTORY}/${name}.ko`;
+}
+
+/**
+ * PID 1 of the guest: starts the agent, reaps what nobody waits for (the shell's \`wait\` takes any
+ * child), and ends the machine with the agent, so that a dead agent is a dead VM, never a silent one.
+ */
+export function initScript(): string {
+  return `#!/usr/bin/busybox sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root MUKON_GUEST=1
+ulimit -n 1048576
+echo "+cpuset +cpu +io +memory +pids" >/sys/fs/cgroup/cgroup.subtree_control
+{
+  modprobe -a ${CONTAINER_MODULES.join(" ")}
+  ip link set lo up
+} &
+/usr/bin/node /usr/lib/mukon/agent.cjs </dev/null &
+wait $!
+echo "mukon-init: the agent ended with code $?"
+poweroff -f
+`;
+}
