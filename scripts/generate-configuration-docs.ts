@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes docs/configuration.md and config/configuration.toml out of the table of settings.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { renderConfigurationPage } from "../src/config/documentation/page.ts";
+import { renderShippedFile } from "../src/config/documentation/shipped-file.ts";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const files = {
+  "docs/configuration.md": renderConfigurationPage(),
+  "config/configuration.toml": renderShippedFile(),
+};
+for (const [name, text] of Object.entries(files)) {
+  const path = join(root, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}

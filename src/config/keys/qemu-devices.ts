@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+import { choice, flag, globList, integer, path, textList } from "../kinds.ts";
+import { accepted } from "./define.ts";
+
+/** [hypervisor.qemu]: disks, shared folders, and other devices. */
+export const QEMU_DEVICE_KEYS = {
+  rootfsType: accepted({
+    kind: choice("erofs", "ext4", "xfs"),
+    default: "erofs",
+    about: "File system of the guest image.",
+  }),
+  vmRootfsDriver: accepted({
+    kind: choice("virtio-pmem", "virtio-blk-pci"),
+    default: "virtio-pmem",
+    about: "How the guest image is attached.",
+  }),
+  disableImageNvdimm: accepted({
+    kind: flag(),
+    default: false,
+    about: "Attach the guest image as a disk rather than as persistent memory.",
+    annotation: {},
+  }),
+  defaultBridges: accepted({
+    kind: integer(0, 5),
+    default: 1,
+    about: "PCI bridges for devices plugged in later.",
+  }),
+  disableBlockDeviceUse: accepted({
+    kind: flag(),
+    default: false,
+    about: "Never give a container's root file system to the guest as a disk.",
+    annotation: {},
+  }),
+  blockDeviceDriver: accepted({
+    kind: choice("virtio-blk", "virtio-blk-pci", "virtio-scsi"),
+    default: "virtio-blk",
+    about: "The kind of disk the guest sees.",
+    annotation: {},
+  }),
+  blockDeviceAio: accepted({
+    kind: choice("threads", "native", "io_uring"),
+    default: "threads",
+    about: "How QEMU reads and writes disks.",
+    annotation: {},
+  }),
+  blockDeviceCacheSet: accepted({
+    kind: flag(),
+    default: false,
+    about: "Whether the two settings that follow apply.",
+    annotation: {},
+  }),
+  blockDeviceCacheDirect: accepted({
+    kind: flag(),
+    default: false,
+    about: "Bypass the host's page cache.",
+    annotation: {},
+  }),
+  blockDeviceCacheNoflush: accepted({
+    kind: flag(),
+    default: false,
+    about: "Ignore the guest's flushes.",
+    annotation: {},
+  }),
+  sharedFs: accepted({
+    kind: choice("none", "virtio-fs"),
+    default: "none",
+    about: "How folders of the host reach the guest.",
+    annotation: {},
+  }),
+  virtioFsDaemon: accepted({
+    kind: path(),
+    default: "/usr/libexec/virtiofsd",
+    about: "The virtiofsd program.",
+    annotation: { globs: "valid_virtio_fs_daemon_paths" },
+  }),
+  validVirtioFsDaemonPaths: accepted({
+    kind: globList(),
+    default: ["/usr/libexec/virtiofsd"],
+    about: "Patterns for the values that the annotation `virtio_fs_daemon` may have.",
+  }),
+  virtioFsCache: accepted({
+    kind: choice("never", "metadata", "auto", "always"),
+    default: "auto",
+    about: "What virtiofsd lets the guest cache.",
+    annotation: {},
+  }),
+  virtioFsCacheSize: accepted({
+    kind: integer(0, 1_048_576),
+    default: 0,
+    about: "Size in MiB of the window for direct access (DAX).",
+    annotation: {},
+  }),
+  virtioFsQueueSize: accepted({
+    kind: integer(1, 1024),
+    default: 1024,
+    about: "Length of virtio-fs's queue.",
+  }),
+  virtioFsExtraArgs: accepted({
+    kind: textList({ pattern: /^[^\0\n]+$/, accepts: "a list of strings", separator: "\n" }),
+    default: ["--thread-pool-size=1", "--announce-submounts"],
+    about: "More arguments for virtiofsd. No annotation can set them.",
+  }),
+  enableMemPrealloc: accepted({
+    kind: flag(),
+    default: false,
+    about: "Take all of the guest's memory from the host at its start.",
+    annotation: {},
+  }),
+  enableHugepages: accepted({
+    kind: flag(),
+    default: false,
+    about: "Back the guest's memory with huge pages.",
+    annotation: {},
+  }),
+  disableVhostNet: accepted({
+    kind: flag(),
+    default: false,
+    about: "Handle the network in QEMU instead of in the host's kernel.",
+    annotation: {},
+  }),
+  entropySource: accepted({
+    kind: path(),
+    default: "/dev/urandom",
+    about: "Where the guest's random numbers come from.",
+    annotation: { globs: "valid_entropy_sources" },
+  }),
+  validEntropySources: accepted({
+    kind: globList(),
+    default: ["/dev/urandom", "/dev/random"],
+    about: "Patterns for the values that the annotation `entropy_source` may have.",
+  }),
+};

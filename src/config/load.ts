@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import { MukonError } from "../errors/mukon-error.ts";
+import { type Entry, readEntries } from "./file/entries.ts";
+import { findConfigFile, findDropIns } from "./file/lookup.ts";
+import { readTomlFile } from "./file/read.ts";
+import { ID_BLOCK_SIZE } from "./keys/mukon.ts";
+import { buildConfiguration, type Configuration, SETTINGS } from "./keys/registry.ts";
+import type { LoadedConfiguration, Origin } from "./origin.ts";
+
+export interface LoadOptions {
+  /** A file that wins over the environment and the default places. */
+  readonly path?: string | undefined;
+  /** Default: the process's own. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Default places, for tests. */
+  readonly defaultPaths?: readonly string[];
+}
+
+/**
+ * Reads the configuration: the first of `path`, `MUKON_CONFIG`, `KATA_CONF_FILE`,
+ * /etc/mukon/configuration.toml, /usr/share/mukon/configuration.toml, else the built-in defaults;
+ * then every file of `config.d/` beside it, by name, of which later ones win key by key.
+ *
+ * @throws MukonError with a CONFIG_ code, naming file and line
+ */
+export async function loadConfiguration(options: LoadOptions = {}): Promise<LoadedConfiguration> {
+  const mainFile = findConfigFile({ ...options, env: options.env ?? process.env });
+  if (mainFile === undefined) return loadedDefaults();
+  const files = [mainFile, ...findDropIns(mainFile)];
+  const values = new Map<string, unknown>();
+  const origins = defaultOrigins();
+  const warnings: string[] = [];
+  for (const [index, file] of files.entries()) {
+    const read = readEntries(readTomlFile(file));
+    warnings.push(...read.warnings);
+    for (const entry of read.entries) {
+      values.set(entry.setting.dottedKey, entry.value);
+      const kind = index === 0 ? "file" : "drop-in";
+      origins.set(entry.setting.dottedKey, { kind, file, line: entry.line });
+      if (hasNoEffect(entry)) warnings.push(noEffectWarning(file, entry));
+    }
+  }
+  const configuration = buildConfiguration(values);
+  checkTogether(configuration, origins);
+  return { configuration, origins, warnings, files };
+}
+
+/** The configuration of a machine that has no configuration file. */
+export function loadedDefaults(): LoadedConfiguration {
+  return {
+    configuration: buildConfiguration(new Map()),
+    origins: defaultOrigins(),
+    warnings: [],
+    files: [],
+  };
+}
+
+function defaultOrigins(): Map<string, Origin> {
+  return new Map(SETTINGS.map((setting) => [setting.dottedKey, { kind: "default" }]));
+}
+
+function hasNoEffect({ setting, value }: Entry): boolean {
+  if (setting.definition.effect === "active") return false;
+  return JSON.stringify(value) !== JSON.stringify(setting.definition.default);
+}
+
+function noEffectWarning(file: string, { setting, line }: Entry): string {
+  return `${file}:${line}: ${setting.dottedKey} is accepted for Kata's sake, but has no effect in this version of mukon.`;
+}
+
+/** Rules about more than one setting. */
+function checkTogether(configuration: Configuration, origins: ReadonlyMap<string, Origin>): void {
+  const { idRangeStart, idRangeEnd } = configuration.mukon;
+  if (idRangeStart % ID_BLOCK_SIZE !== 0 || idRangeEnd % ID_BLOCK_SIZE !== 0) {
+    throw conflict("id_range_start and id_range_end must be multiples of 65536", origins);
+  }
+  if (idRangeEnd <= idRangeStart) {
+    throw conflict("id_range_end must be greater than id_range_start", origins);
+  }
+}
+
+function conflict(rule: string, origins: ReadonlyMap<string, Origin>): MukonError {
+  const set = ["mukon.id_range_start", "mukon.id_range_end"].flatMap((key) => {
+    const origin = origins.get(key);
+    return origin?.file === undefined ? [] : [`${origin.file}:${origin.line}`];
+  });
+  return new MukonError("CONFIG_CONFLICT", `${set.join(" and ")}: ${rule}.`, {
+    hint: "Correct the range, or remove both lines to use the default.",
+  });
+}
