@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Failures of system calls and of programs that were run. */
+export const LINUX_CODES = {
+  COMMAND_NOT_FOUND: "A program that mukon needs is not installed.",
+  COMMAND_FAILED: "A program that mukon ran ended with a failure.",
+  COMMAND_TIMEOUT: "A program that mukon ran did not end in time, and was killed.",
+  COMMAND_ABORTED: "A program that mukon ran was stopped because its result was no longer wanted.",
+  COMMAND_OUTPUT_TOO_LONG: "A program that mukon ran printed more than it may, and was killed.",
+  SYSTEM_CALL_FAILED: "The kernel refused a system call.",
+  DESCRIPTORS_NOT_SENT: "File descriptors could not be handed to another process.",
+  DESCRIPTORS_TRUNCATED: "Another process sent more file descriptors than it may.",
+  FIFO_INVALID: "A path that was given as a FIFO is something else.",
+  LOCK_TIMEOUT: "Another process holds a lock for too long.",
+} as const;
