@@ -21,8 +21,8 @@ export function addConfigCommand(program: Command): void {
       if (options.json === true) return printJson(settings);
       const rows = settings.map((setting) =>
         options.origin === true
-          ? [setting.key, JSON.stringify(setting.value), setting.origin]
-          : [setting.key, JSON.stringify(setting.value)],
+          ? [setting.key, setting.toml, setting.originText]
+          : [setting.key, setting.toml],
       );
       printLine(
         formatTable(options.origin === true ? ["KEY", "VALUE", "ORIGIN"] : ["KEY", "VALUE"], rows),

@@ -14,7 +14,7 @@ export function addGuestCommand(program: Command): void {
       requireRoot("guest build");
       const { buildGuestHere } = await import("../container/guest.ts");
       const manifest = await buildGuestHere({ force: options.force ?? false, log: printNote });
-      printLine(`guest ${manifest.id}`);
+      printLine(manifest.contentHash);
     });
   guest
     .command("info")

@@ -2,6 +2,7 @@
 import { isAbsolute } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { checkContainerName } from "../container/identifier.ts";
+import { parsePairs } from "../io/pairs.ts";
 import { parseBytes, parseCount, parseDuration, usage } from "../io/quantities.ts";
 
 /** The options of `mukon run` as commander gives them. */
@@ -69,41 +70,26 @@ export function checkRunOptions(raw: RawRunOptions): RunOptions {
     readOnly: raw.readOnly ?? false,
     environment: raw.env ?? [],
     environmentFiles: raw.envFile ?? [],
-    annotations: annotations(raw.annotation ?? []),
+    annotations: parsePairs(raw.annotation ?? []),
     pull: pull(raw.pull),
-    ...optional("terminal", raw.tty),
-    ...optional("name", raw.name, checkContainerName),
-    ...optional("workingDirectory", raw.workdir, checkDirectory),
-    ...optional("user", raw.user),
-    ...optional("entrypoint", raw.entrypoint),
-    ...optional("memoryBytes", raw.memory, (text) => parseBytes("--memory", text)),
-    ...optional("cpus", raw.cpus, (text) => parseCount("--cpus", text)),
-    ...optional("pidsLimit", raw.pidsLimit, (text) => Math.ceil(parseCount("--pids-limit", text))),
-    ...optional("hostname", raw.hostname, checkHostname),
-    ...optional("scratchBytes", raw.scratch, (text) => parseBytes("--scratch", text)),
-    ...optional("configurationFile", raw.config),
-    ...optional("timeoutMs", raw.timeout, (text) => parseDuration("--timeout", text)),
-    ...optional("rootfs", raw.rootfs),
+    terminal: raw.tty,
+    name: given(raw.name, checkContainerName),
+    workingDirectory: given(raw.workdir, checkDirectory),
+    user: raw.user,
+    entrypoint: raw.entrypoint,
+    memoryBytes: given(raw.memory, (text) => parseBytes("--memory", text)),
+    cpus: given(raw.cpus, (text) => parseCount("--cpus", text)),
+    pidsLimit: given(raw.pidsLimit, (text) => Math.ceil(parseCount("--pids-limit", text))),
+    hostname: given(raw.hostname, checkHostname),
+    scratchBytes: given(raw.scratch, (text) => parseBytes("--scratch", text)),
+    configurationFile: raw.config,
+    timeoutMs: given(raw.timeout, (text) => parseDuration("--timeout", text)),
+    rootfs: raw.rootfs,
   };
 }
 
-function optional<Key extends string, Raw, Value = Raw>(
-  key: Key,
-  raw: Raw | undefined,
-  check: (value: Raw) => Value = (value) => value as unknown as Value,
-): Partial<Record<Key, Value>> {
-  if (raw === undefined) return {};
-  return { [key]: check(raw) } as Partial<Record<Key, Value>>;
-}
-
-function annotations(pairs: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const equals = pair.indexOf("=");
-      if (equals <= 0) throw usage("--annotation", pair, "KEY=VALUE");
-      return [pair.slice(0, equals), pair.slice(equals + 1)];
-    }),
-  );
+function given<Value>(text: string | undefined, check: (text: string) => Value): Value | undefined {
+  return text === undefined ? undefined : check(text);
 }
 
 function pull(text: string | undefined): RunOptions["pull"] {

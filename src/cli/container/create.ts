@@ -59,9 +59,9 @@ export async function createBundle(input: CreateInput): Promise<CreatedBundle> {
       terminal: input.terminal,
       readOnly: options.readOnly,
       annotations: options.annotations,
-      ...(options.memoryBytes === undefined ? {} : { memoryBytes: options.memoryBytes }),
-      ...(options.cpus === undefined ? {} : { cpus: options.cpus }),
-      ...(options.pidsLimit === undefined ? {} : { pidsLimit: options.pidsLimit }),
+      memoryBytes: options.memoryBytes,
+      cpus: options.cpus,
+      pidsLimit: options.pidsLimit,
     });
     writeFileSync(bundlePaths(id).config, JSON.stringify(spec), { mode: 0o600 });
     writeFileSync(bundlePaths(id).output, "", { mode: 0o600 });
@@ -126,6 +126,6 @@ function recordOf(parts: RecordParts, input: CreateInput): ContainerRecord {
     terminal: input.terminal,
     detached: input.options.detach,
     removeAtExit: input.options.removeAtExit,
-    ...(image.config.stopSignal === undefined ? {} : { stopSignal: image.config.stopSignal }),
+    stopSignal: image.config.stopSignal,
   };
 }
