@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { release } from "node:os";
+import { after, before, test } from "node:test";
+import {
+  assertHostRestored,
+  type HostSnapshot,
+  takeHostSnapshot,
+} from "../../support/host-snapshot.ts";
+import { mukon } from "../../support/mukon.ts";
+
+let host: HostSnapshot;
+before(() => {
+  host = takeHostSnapshot();
+});
+after(() => assertHostRestored(host));
+
+test("a container's output, its errors and its exit code come back, from another kernel", async () => {
+  const result = await mukon([
+    "run",
+    "--rm",
+    "busybox",
+    "sh",
+    "-c",
+    "uname -r; echo oops >&2; exit 7",
+  ]);
+  assert.equal(result.code, 7, result.stderr);
+  assert.notEqual(result.stdout.trim(), release());
+  assert.match(result.stdout, /^\d+\.\d+\./);
+  assert.match(result.stderr, /oops\n$/);
+});
+
+test("standard input reaches the container, and its end too", async () => {
+  const result = await mukon(["run", "--rm", "-i", "busybox", "sha256sum"], { input: "hello\n" });
+  assert.equal(result.code, 0, result.stderr);
+  assert.match(result.stdout, /^5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03/);
+});
+
+test("environment, working directory, user, host name and a read-only root are as asked for", async () => {
+  const script = 'echo "$A|$PWD|$(id -u):$(id -g)|$(hostname)"; touch /x';
+  const options = [
+    "-e",
+    "A=b c",
+    "-w",
+    "/tmp",
+    "-u",
+    "1000:100",
+    "--hostname",
+    "here",
+    "--read-only",
+  ];
+  const result = await mukon(["run", "--rm", ...options, "busybox", "sh", "-c", script]);
+  assert.equal(result.stdout, "b c|/tmp|1000:100|here\n", result.stderr);
+  assert.match(result.stderr, /Read-only file system/);
+  assert.equal(result.code, 1);
+});
+
+test("a process that a signal ends gives 128 + its number", async () => {
+  const result = await mukon(["run", "--rm", "busybox", "sh", "-c", "kill -9 $$"]);
+  assert.equal(result.code, 137, result.stderr);
+});
+
+test("a command that is not there says so, and leaves nothing", async () => {
+  const result = await mukon(["run", "--rm", "busybox", "/no/such/program"]);
+  assert.notEqual(result.code, 0);
+  assert.match(result.stderr, /no\/such\/program/);
+});
+
+test("a scratch disk takes what the container writes", async () => {
+  const script =
+    "dd if=/dev/zero of=/big bs=1M count=200 2>/dev/null && df -m / | tail -1 | awk '{print $2}'";
+  const result = await mukon(["run", "--rm", "--scratch", "1g", "busybox", "sh", "-c", script]);
+  assert.equal(result.code, 0, result.stderr);
+  assert.ok(Number(result.stdout) > 800 && Number(result.stdout) <= 1024, result.stdout);
+});
