@@ -113,37 +113,43 @@ function aptEnvironment(apt: Apt): Record<string, string> {
 }
 
 /**
- * Fetches the signed index unless the one at hand is of today.
- * @throws MukonError GUEST_ARCHIVE_UNREACHABLE
+ * Fetches the signed index unless the one at hand is of today. One that cannot be refreshed still
+ * serves: what it names can be built without a network when it was downloaded before.
+ * @throws MukonError GUEST_ARCHIVE_UNREACHABLE when there is none at all
  */
 export async function refreshIndex(apt: Apt, log: (line: string) => void): Promise<void> {
   const stampPath = join(apt.directory, "refreshed");
   const sources = await readFile(join(apt.directory, "sources.list"), "utf8");
-  if (await isFresh(stampPath, sources)) return;
+  const ageMs = await indexAgeMs(stampPath, sources);
+  if (ageMs !== undefined && ageMs < INDEX_LIFETIME_MS) return;
   log(`Reading the package index of Debian ${GUEST_RELEASE}`);
   try {
     const argv = ["apt-get", "update", "-qq", "--error-on=any"];
     await runApt(apt, argv, { timeoutMs: INDEX_TIMEOUT_MS });
   } catch (cause) {
     if (apt.signal.aborted) throw cause;
-    throw new MukonError(
-      "GUEST_ARCHIVE_UNREACHABLE",
-      `The package index of Debian ${GUEST_RELEASE} cannot be read: ${firstLine(cause)}`,
-      { hint: "Check the network, /etc/apt and the package debian-archive-keyring.", cause },
-    );
+    if (ageMs === undefined) throw unreachable(cause);
+    log(`The package index cannot be refreshed; the former one serves: ${whyOf(cause)}`);
+    return;
   }
   await writeFile(stampPath, sources);
 }
 
 /** The stamp holds the sources it was made for: another mirror needs another index. */
-async function isFresh(stampPath: string, sources: string): Promise<boolean> {
+async function indexAgeMs(stampPath: string, sources: string): Promise<number | undefined> {
   const stamp = await stat(stampPath).catch(() => undefined);
-  if (stamp === undefined || (await readFile(stampPath, "utf8")) !== sources) return false;
-  const ageMs = Date.now() - stamp.mtimeMs;
-  return ageMs >= 0 && ageMs < INDEX_LIFETIME_MS;
+  if (stamp === undefined || (await readFile(stampPath, "utf8")) !== sources) return undefined;
+  return Math.max(0, Date.now() - stamp.mtimeMs);
 }
 
-function firstLine(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.split("\n")[0] ?? message;
+function unreachable(cause: unknown): MukonError {
+  return new MukonError(
+    "GUEST_ARCHIVE_UNREACHABLE",
+    `The package index of Debian ${GUEST_RELEASE} cannot be read: ${whyOf(cause)}`,
+    { hint: "Check the network, /etc/apt and the package debian-archive-keyring.", cause },
+  );
+}
+
+function whyOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replaceAll("\n", " ");
 }

@@ -68,6 +68,7 @@ export async function buildGuest(options: BuildGuestOptions): Promise<GuestManif
     }
     const plan = await unpackAll({ apt, inputs, workPath, signal, log });
     const manifest = await makeFiles(plan, log);
+    signal.throwIfAborted();
     await publishGuest(outputRoot, plan.stagePath, manifest);
     await tidyPackages(apt, inputs.facts.packages);
     log(`Built the guest ${manifest.contentHash} (Linux ${manifest.kernelRelease})`);
