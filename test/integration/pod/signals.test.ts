@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  assertHostRestored,
+  type HostSnapshot,
+  takeHostSnapshot,
+} from "../../support/host-snapshot.ts";
+import { outcomeOf, startMukon, waitForOutput } from "../../support/mukon.ts";
+
+let host: HostSnapshot;
+before(() => {
+  host = takeHostSnapshot();
+});
+after(() => assertHostRestored(host, 30_000));
+
+test("Ctrl-C and SIGTERM reach the container", async () => {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    const script = `trap 'echo got ${signal}; exit 5' ${signal.slice(3)}; echo ready; while :; do sleep 0.1; done`;
+    const child = startMukon(["run", "--rm", "busybox", "sh", "-c", script]);
+    const outcome = outcomeOf(child);
+    await waitForOutput(child, "ready");
+    child.kill(signal);
+    const { code, stdout } = await outcome;
+    assert.equal(code, 5);
+    assert.match(stdout, new RegExp(`got ${signal}`));
+  }
+});
+
+test("a second Ctrl-C kills a container that ignores the first", async () => {
+  const script = "trap 'echo ignored' INT; echo ready; while :; do sleep 0.1; done";
+  const child = startMukon(["run", "--rm", "busybox", "sh", "-c", script]);
+  const outcome = outcomeOf(child);
+  await waitForOutput(child, "ready");
+  child.kill("SIGINT");
+  await waitForOutput(child, "ignored");
+  child.kill("SIGINT");
+  assert.equal((await outcome).code, 137);
+});
+
+test("Ctrl-C while the VM boots ends the start and leaves nothing", async () => {
+  for (const delayMs of [300, 1500, 3500]) {
+    const child = startMukon(["run", "--rm", "busybox", "sleep", "1000"]);
+    const outcome = outcomeOf(child, 60_000);
+    await sleep(delayMs);
+    child.kill("SIGINT");
+    assert.equal((await outcome).code, 130);
+    await assertHostRestored(host, 20_000);
+  }
+});
+
+test("a reader that goes away ends the container", async () => {
+  const child = startMukon(["run", "--rm", "busybox", "yes"]);
+  await waitForOutput(child, "y\ny\n");
+  child.stdout?.destroy();
+  const { code } = await outcomeOf(child, 60_000);
+  assert.equal(code, 137);
+});
