@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Failures of the virtual machine monitor and of talking to it. */
+export const VMM_CODES = {
+  QMP_PROTOCOL: "QEMU's control socket delivered something that is not QMP.",
+  QMP_CLOSED: "QEMU closed its control socket: it ended, or was killed.",
+  QMP_TIMEOUT: "QEMU did not answer a control command in time.",
+  QMP_COMMAND_FAILED: "QEMU refused a control command.",
+  QMP_DESCRIPTORS: "A file descriptor could not be handed to QEMU.",
+  VMM_PLAN_INVALID: "The virtual machine cannot be described to QEMU with these settings.",
+  VMM_SLOTS_EXHAUSTED: "No free slot is left in the virtual machine for another device.",
+  VMM_DISK_UNKNOWN: "The virtual machine has no disk of this name.",
+  VMM_DISK_BUSY: "The guest did not give a disk back in time.",
+  ACCELERATOR_UNAVAILABLE: "The accelerator that was asked for does not run a guest on this host.",
+} as const;

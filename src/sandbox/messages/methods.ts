@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+import * as v from "valibot";
+import { MAX_LAYERS } from "./limits.ts";
+import {
+  Count,
+  DiskIdentifier,
+  DiskSource,
+  Identifier,
+  JsonObject,
+  ProcessIdentifier,
+  plainText,
+  range,
+  TimeoutMs,
+} from "./primitives.ts";
+import { Stats } from "./stats.ts";
+
+/** Which standard streams a process has; each true one brings its descriptors. */
+export const Stdio = v.strictObject({
+  terminal: v.boolean(),
+  stdin: v.boolean(),
+  stdout: v.boolean(),
+  stderr: v.boolean(),
+});
+export type Stdio = v.InferOutput<typeof Stdio>;
+
+const Nothing = v.strictObject({});
+const OfContainer = v.strictObject({ containerId: Identifier });
+const OfProcess = v.strictObject({ containerId: Identifier, execId: Identifier });
+const Stages = v.pipe(
+  v.array(v.strictObject({ name: plainText(40), milliseconds: Count })),
+  v.maxLength(32),
+);
+
+/**
+ * What the shim can ask of the keeper: parameters and result of each request. `execId` may be
+ * left out, or "", where a container's first process is meant.
+ */
+export const METHODS = {
+  boot: {
+    params: v.strictObject({ timeoutMs: TimeoutMs }),
+    result: v.strictObject({ stages: Stages }),
+  },
+  prepareSandbox: {
+    params: v.strictObject({
+      sandboxId: Identifier,
+      hostname: v.pipe(v.string(), v.maxLength(253)),
+      dns: v.pipe(v.array(v.pipe(v.string(), v.maxLength(1024))), v.maxLength(64)),
+    }),
+    result: Nothing,
+  },
+  attachDisk: {
+    params: v.strictObject({ diskId: DiskIdentifier, readOnly: v.boolean() }),
+    result: v.strictObject({ source: DiskSource }),
+  },
+  detachDisk: { params: v.strictObject({ diskId: DiskIdentifier }), result: Nothing },
+  createContainer: {
+    params: v.strictObject({
+      containerId: Identifier,
+      spec: JsonObject,
+      layers: v.pipe(
+        v.array(v.strictObject({ source: DiskSource })),
+        v.minLength(1),
+        v.maxLength(MAX_LAYERS),
+      ),
+      scratch: v.optional(v.strictObject({ source: DiskSource })),
+      stdio: Stdio,
+      timeoutMs: v.optional(TimeoutMs),
+    }),
+    result: Nothing,
+  },
+  startContainer: { params: OfContainer, result: Nothing },
+  exec: {
+    params: v.strictObject({
+      containerId: Identifier,
+      execId: Identifier,
+      process: JsonObject,
+      stdio: Stdio,
+    }),
+    result: Nothing,
+  },
+  startExec: { params: OfProcess, result: Nothing },
+  signal: {
+    params: v.strictObject({
+      containerId: Identifier,
+      execId: v.optional(ProcessIdentifier),
+      signal: range(0, 64),
+      all: v.boolean(),
+    }),
+    result: Nothing,
+  },
+  resize: {
+    params: v.strictObject({
+      containerId: Identifier,
+      execId: v.optional(ProcessIdentifier),
+      width: range(0, 65_535),
+      height: range(0, 65_535),
+    }),
+    result: Nothing,
+  },
+  closeStdin: {
+    params: v.strictObject({
+      containerId: Identifier,
+      execId: v.optional(ProcessIdentifier),
+    }),
+    result: Nothing,
+  },
+  pause: { params: OfContainer, result: Nothing },
+  resume: { params: OfContainer, result: Nothing },
+  update: {
+    params: v.strictObject({ containerId: Identifier, resources: JsonObject }),
+    result: Nothing,
+  },
+  stats: { params: OfContainer, result: Stats },
+  removeContainer: { params: OfContainer, result: Nothing },
+  removeExec: { params: OfProcess, result: Nothing },
+  destroySandbox: { params: v.strictObject({ timeoutMs: TimeoutMs }), result: Nothing },
+} as const;
+
+export type Method = keyof typeof METHODS;
+export type MethodParams<M extends Method> = v.InferOutput<(typeof METHODS)[M]["params"]>;
+export type MethodResult<M extends Method> = v.InferOutput<(typeof METHODS)[M]["result"]>;
+
+/** True for the name of a request that the keeper knows. */
+export function isMethod(name: string): name is Method {
+  return Object.hasOwn(METHODS, name);
+}
+
+/** How many descriptors a process with these streams brings, in the order of {@link Stdio}. */
+export function stdioDescriptorCount(stdio: Stdio): number {
+  return (stdio.stdin ? 2 : 0) + (stdio.stdout ? 1 : 0) + (stdio.stderr ? 1 : 0);
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+import * as v from "valibot";
+import { isPlainText } from "./text.ts";
+
+/** A container, exec or sandbox id as containerd allows them, with room to spare. */
+export const Identifier = v.pipe(
+  v.string(),
+  v.maxLength(128),
+  v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/),
+);
+
+/** An exec id, or "" for the container's first process. */
+export const ProcessIdentifier = v.union([v.literal(""), Identifier]);
+
+/** A disk of the pod: becomes part of a QEMU id, which must be short and plain. */
+export const DiskIdentifier = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,39}$/));
+
+/** Where the guest finds a disk: slots on the way from the root bus, as in "0a/00". */
+export const DiskSource = v.pipe(
+  v.string(),
+  v.maxLength(32),
+  v.regex(/^[0-9a-f]{2}(\/[0-9a-f]{2}){0,3}$/),
+);
+
+/** A whole number from 0 that JavaScript keeps exactly. */
+export const Count = v.pipe(
+  v.number(),
+  v.integer(),
+  v.minValue(0),
+  v.maxValue(Number.MAX_SAFE_INTEGER),
+);
+
+/** A whole number from `lowest` to `highest`. */
+export function range(lowest: number, highest: number) {
+  return v.pipe(v.number(), v.integer(), v.minValue(lowest), v.maxValue(highest));
+}
+
+/** Milliseconds to wait: up to one hour. */
+export const TimeoutMs = range(1, 3_600_000);
+
+/** Text that is safe to show on a terminal. */
+export function plainText(maxCharacters: number) {
+  return v.pipe(v.string(), v.maxLength(maxCharacters), v.check(isPlainText, "terminal controls"));
+}
+
+/** A JSON object whose inside another parser checks (an OCI spec, process or resources). */
+export const JsonObject = v.record(v.string(), v.unknown());
