@@ -7,4 +7,5 @@ export const GUEST_PROTOCOL_CODES = {
   OCI_PROCESS_INVALID: "The process to run in the container is malformed.",
   ROOTFS_LAYERS_INVALID: "The layers of a container's root file system cannot be put together.",
   CONTAINER_ID_INVALID: "A container id is empty, too long, or has characters unfit for a path.",
+  AGENT_REPLY_INVALID: "The agent in the guest answered with something that cannot be true.",
 } as const;
