@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Identities, journal, launch, check and audit: what is done with privilege on the host. */
+export const HOST_CODES = {
+  SANDBOX_KEY_INVALID: "The name of a sandbox is not fit for a directory's name.",
+  SANDBOX_EXISTS: "A sandbox of this name is there already, or was left behind by a killed shim.",
+  SANDBOX_NOT_FOUND: "No sandbox of this name is there.",
+  SANDBOX_STATE_INVALID: "The state file of a sandbox cannot be read or is malformed.",
+  ID_RANGE_INVALID: "The configured range of host ids holds no whole block, or reaches too low.",
+  ID_RANGE_EXHAUSTED: "No free block of host ids is left in the configured range.",
+  USER_RECORDS_NOT_SERVED: "The machine does not resolve the names of systemd user records.",
+  USER_DATABASE_LOCKED: "Another program, or a stale lock file, keeps users from being made.",
+  USER_DATABASE_READ_ONLY: "Users cannot be made, since /etc cannot be written to.",
+  USER_NOT_CREATED: "The user or group of a pod's VMM could not be made.",
+  USER_NOT_REMOVED: "The user or group of a pod's VMM could not be removed.",
+  RUNTIME_DIRECTORY_FOREIGN: "The runtime directory of a pod's user exists and belongs to others.",
+  JOURNAL_INVALID: "A path or an id that a journal is to record is not safe to undo.",
+  TEARDOWN_INCOMPLETE: "Something that a sandbox had acquired could not be given back.",
+  PROCESS_NOT_KILLED: "A process of a sandbox is still there after SIGKILL.",
+  LAUNCH_REFUSED: "A program was to be started with more rights than it may have.",
+  LAUNCH_FAILED: "A confined program could not be started, or ended at once.",
+  CONFINEMENT_BROKEN: "A process has more rights than it was to be started with; it was not used.",
+  KVM_NODE_MISSING: "The KVM device node is not there.",
+  KVM_NODE_INVALID: "The path of the KVM device node leads to something else.",
+  KVM_GROUP_ROOT: "The KVM device node belongs to the root group, which no VMM is put into.",
+  KVM_NODE_CLOSED: "The group of the KVM device node may not read and write it.",
+  PROGRAM_NOT_FOUND: "A program file of mukon, or one that it runs, is not there.",
+  PROGRAM_UNREACHABLE: "An unprivileged user can reach neither a program nor a copy of it.",
+  ASSET_INVALID: "A file for the VMM is missing or is no regular file.",
+} as const;

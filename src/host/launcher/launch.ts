@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type ChildProcess, spawn } from "node:child_process";
+import { statSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { MukonError } from "../../errors/mukon-error.ts";
+import { readStartTime } from "../../linux/process-status.ts";
+import { confinementChain } from "./chain.ts";
+import { collectTail } from "./stderr-tail.ts";
+import type { ConfinedLaunch, LaunchedProcess } from "./types.ts";
+
+const POLL_MS = 1;
+const CHAIN_TIMEOUT_MS = 10_000;
+
+/**
+ * Starts a program without rights, and resolves when it is the program itself that runs (no longer
+ * the tools before it). What it then is, {@link verifyConfinement} must see for itself.
+ *
+ * It has namespaces of its own for network, IPC and host name; an empty environment; "/" as its
+ * directory; its own session. It is killed when the thread that called this ends.
+ * @throws LAUNCH_REFUSED, LAUNCH_FAILED, COMMAND_NOT_FOUND
+ */
+export async function launchConfined(launch: ConfinedLaunch): Promise<LaunchedProcess> {
+  const chain = confinementChain(launch);
+  const [file, ...args] = chain;
+  const child = spawn(file ?? "", args, {
+    stdio: [...launch.stdio],
+    env: {},
+    cwd: "/",
+    detached: true,
+  });
+  const stderrTail = collectTail(child.stderr);
+  // Without a listener a failed start would end the whole shim.
+  let startError: Error | undefined;
+  child.on("error", (error) => {
+    startError = error;
+  });
+  const startTime = child.pid === undefined ? undefined : readStartTime(child.pid);
+  if (child.pid === undefined || startTime === undefined) {
+    await sleep(0);
+    throw failed(launch, startError?.message ?? "it ended at once");
+  }
+  const launched = { pid: child.pid, startTime, child, stderrTail };
+  await awaitProgram(launched, launch, toolsOf(chain, launch));
+  return launched;
+}
+
+/** The program is running once the executable is none of the tools any more. */
+async function awaitProgram(
+  launched: LaunchedProcess,
+  launch: ConfinedLaunch,
+  tools: ReadonlySet<string>,
+): Promise<void> {
+  const deadline = Date.now() + CHAIN_TIMEOUT_MS;
+  for (;;) {
+    if (hasEnded(launched.child)) {
+      // Lets the pipe of standard error deliver what was said.
+      await sleep(20);
+      throw failed(launch, endOf(launched));
+    }
+    const executable = identityOfFile(`/proc/${launched.pid}/exe`);
+    if (executable !== undefined && !tools.has(executable)) return;
+    if (Date.now() >= deadline) {
+      launched.child.kill("SIGKILL");
+      throw failed(launch, `it did not get going within ${CHAIN_TIMEOUT_MS} ms`);
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+function toolsOf(chain: readonly string[], launch: ConfinedLaunch): ReadonlySet<string> {
+  const before = chain.slice(0, chain.length - launch.argv.length);
+  return new Set(
+    before
+      .filter((word) => word.startsWith("/"))
+      .map(identityOfFile)
+      .filter((identity) => identity !== undefined),
+  );
+}
+
+/** Device and inode: a path may be a link, and mean something else in another namespace. */
+function identityOfFile(path: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+function endOf({ child, stderrTail }: LaunchedProcess): string {
+  const how =
+    child.exitCode === null
+      ? `it was killed by ${child.signalCode}`
+      : `it ended with exit code ${child.exitCode}`;
+  const said = stderrTail().trim();
+  return said === "" ? how : `${how}: ${said}`;
+}
+
+function failed(launch: ConfinedLaunch, why: string): MukonError {
+  return new MukonError("LAUNCH_FAILED", `${launch.role} (${launch.argv[0]}) failed: ${why}`, {
+    details: { role: launch.role, uid: launch.uid },
+  });
+}

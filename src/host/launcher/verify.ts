@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+import { setTimeout as sleep } from "node:timers/promises";
+import { MukonError } from "../../errors/mukon-error.ts";
+import type { ProcessHandle } from "../../linux/pidfd.ts";
+import {
+  isSameProcess,
+  listThreads,
+  type NamespaceName,
+  type ProcessStatus,
+  readNamespaces,
+  readProcessStatus,
+} from "../../linux/process-status.ts";
+import type { ConfinedLaunch, ExpectedConfinement } from "./types.ts";
+
+const POLL_MS = 2;
+const DEFAULT_TIMEOUT_MS = 5_000;
+const SECCOMP_FILTER = 2;
+/** What {@link launchConfined} gives to every program. */
+export const OWN_NAMESPACES = ["net", "ipc", "uts"] as const satisfies readonly NamespaceName[];
+
+/** One fact that is not as it must be. */
+export interface Deviation {
+  fact: "process" | "uid" | "gid" | "groups" | "capabilities" | "nnp" | "seccomp" | "namespace";
+  message: string;
+}
+
+/** What the kernel says of a process; tests put their own in. */
+export interface ProcessReader {
+  isSame(process: ProcessHandle): boolean;
+  /** Of every thread. */
+  threads(pid: number): ProcessStatus[];
+  namespaces(pid: number | "self"): Partial<Record<NamespaceName, string>>;
+}
+
+const KERNEL: ProcessReader = {
+  isSame: ({ pid, startTime }) => isSameProcess(pid, startTime),
+  threads: (pid) =>
+    listThreads(pid)
+      .map((thread) => readProcessStatus(pid, thread))
+      .filter((status) => status !== undefined),
+  namespaces: (pid) => readNamespaces(pid === "self" ? process.pid : pid),
+};
+
+/** What a launch is held to. */
+export function expectedConfinement(
+  launch: ConfinedLaunch,
+  options: { seccomp: "filter" | "any" },
+): ExpectedConfinement {
+  const { role, uid, gid, groups } = launch;
+  return { role, uid, gid, groups, seccomp: options.seccomp, ownNamespaces: OWN_NAMESPACES };
+}
+
+/**
+ * Compares what the kernel says of every thread with what was asked for. The caller kills the
+ * process when this throws: programs that drop rights have been known to fail quietly.
+ * @throws CONFINEMENT_BROKEN with every difference
+ */
+export function verifyConfinement(
+  target: ProcessHandle,
+  expected: ExpectedConfinement,
+  reader: ProcessReader = KERNEL,
+): void {
+  const deviations = findDeviations(target, expected, reader);
+  if (deviations.length > 0) throw broken(target, expected, deviations);
+}
+
+/**
+ * Like {@link verifyConfinement}, but gives the program time to switch its own seccomp filter on;
+ * everything else must be right from the start.
+ * @throws CONFINEMENT_BROKEN
+ */
+export async function awaitConfinement(
+  target: ProcessHandle,
+  expected: ExpectedConfinement,
+  options: { timeoutMs?: number; reader?: ProcessReader } = {},
+): Promise<void> {
+  const deadline = Date.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  for (;;) {
+    const deviations = findDeviations(target, expected, options.reader ?? KERNEL);
+    if (deviations.length === 0) return;
+    const isOnlySeccomp = deviations.every(({ fact }) => fact === "seccomp");
+    if (!isOnlySeccomp || Date.now() >= deadline) throw broken(target, expected, deviations);
+    await sleep(POLL_MS);
+  }
+}
+
+/** Every difference, in plain words; empty when all is as expected. */
+export function findDeviations(
+  target: ProcessHandle,
+  expected: ExpectedConfinement,
+  reader: ProcessReader = KERNEL,
+): Deviation[] {
+  const threads = reader.threads(target.pid);
+  const own = reader.namespaces("self");
+  const theirs = reader.namespaces(target.pid);
+  // Last, so that all of the above was read from the process that is meant.
+  if (threads.length === 0 || !reader.isSame(target)) {
+    return [{ fact: "process", message: "the process has ended" }];
+  }
+  const found = threads.flatMap((thread) => deviationsOfThread(thread, expected));
+  for (const name of expected.ownNamespaces) {
+    if (theirs[name] !== undefined && theirs[name] !== own[name]) continue;
+    found.push({ fact: "namespace", message: `it has no ${name} namespace of its own` });
+  }
+  return found.filter(
+    (item, index) => found.findIndex(({ message }) => message === item.message) === index,
+  );
+}
+
+function deviationsOfThread(thread: ProcessStatus, expected: ExpectedConfinement): Deviation[] {
+  const found: Deviation[] = [];
+  const note = (fact: Deviation["fact"], message: string): void => {
+    found.push({ fact, message });
+  };
+  const all = (ids: readonly number[], wanted: number): boolean =>
+    ids.length === 4 && ids.every((id) => id === wanted);
+  if (!all(thread.uids, expected.uid)) {
+    note("uid", `user ids are ${thread.uids.join(" ")}, not ${expected.uid}`);
+  }
+  if (!all(thread.gids, expected.gid)) {
+    note("gid", `group ids are ${thread.gids.join(" ")}, not ${expected.gid}`);
+  }
+  if (!isSameSet(thread.groups, expected.groups)) {
+    const wanted = expected.groups.join(" ") || "none";
+    note("groups", `supplementary groups are ${thread.groups.join(" ") || "none"}, not ${wanted}`);
+  }
+  for (const [set, mask] of Object.entries(thread.capabilities)) {
+    if (mask !== 0n) note("capabilities", `capabilities are left (${set} ${mask.toString(16)})`);
+  }
+  if (!thread.noNewPrivileges) note("nnp", "no_new_privs is off");
+  if (expected.seccomp === "filter" && thread.seccomp !== SECCOMP_FILTER) {
+    note("seccomp", `no seccomp filter is on (mode ${thread.seccomp})`);
+  }
+  return found;
+}
+
+function isSameSet(a: readonly number[], b: readonly number[]): boolean {
+  const left = new Set(a);
+  const right = new Set(b);
+  return left.size === right.size && [...left].every((item) => right.has(item));
+}
+
+function broken(
+  target: ProcessHandle,
+  expected: ExpectedConfinement,
+  deviations: readonly Deviation[],
+): MukonError {
+  const list = deviations.map(({ message }) => message);
+  return new MukonError(
+    "CONFINEMENT_BROKEN",
+    `${expected.role} (pid ${target.pid}) is not confined as it must be: ${list.join("; ")}`,
+    {
+      hint: "the pod was not started; see which of setpriv and unshare does not work here: mukon check",
+      details: { deviations: list },
+    },
+  );
+}
