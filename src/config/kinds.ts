@@ -105,7 +105,8 @@ export function textList(options: {
 export function globList(): Kind<readonly string[]> {
   return {
     ...textList({
-      pattern: /^\/[^\0\n]*$/,
+      // Kata's own files have an empty pattern in one list; it matches no path.
+      pattern: /^(\/[^\0\n]*)?$/,
       accepts: "a list of absolute path patterns, where * and ? match within one folder",
       separator: " ",
     }),

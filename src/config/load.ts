@@ -5,7 +5,7 @@ import { findConfigFile, findDropIns } from "./file/lookup.ts";
 import { readTomlFile } from "./file/read.ts";
 import { ID_BLOCK_SIZE } from "./keys/mukon.ts";
 import { buildConfiguration, type Configuration, SETTINGS } from "./keys/registry.ts";
-import type { LoadedConfiguration, Origin } from "./origin.ts";
+import { formatOrigin, type LoadedConfiguration, type Origin } from "./origin.ts";
 
 export interface LoadOptions {
   /** A file that wins over the environment and the default places. */
@@ -42,6 +42,7 @@ export async function loadConfiguration(options: LoadOptions = {}): Promise<Load
   }
   const configuration = buildConfiguration(values);
   checkTogether(configuration, origins);
+  if (!configuration.hypervisor.qemu.rootless) warnings.push(rootWarning(origins));
   return { configuration, origins, warnings, files };
 }
 
@@ -66,6 +67,11 @@ function hasNoEffect({ setting, value }: Entry): boolean {
 
 function noEffectWarning(file: string, { setting, line }: Entry): string {
   return `${file}:${line}: ${setting.dottedKey} is accepted for Kata's sake, but has no effect in this version of mukon.`;
+}
+
+function rootWarning(origins: ReadonlyMap<string, Origin>): string {
+  const origin = origins.get("hypervisor.qemu.rootless") ?? { kind: "default" };
+  return `${formatOrigin(origin)}: rootless is false, so VMMs run as root, except those of pods that ask for rootless.`;
 }
 
 /** Rules about more than one setting. */

@@ -78,6 +78,9 @@ function applyRootless(draft: Draft, annotations: Readonly<Record<string, string
   if (!asked.isRootless && !enabledNames(["rootless"], patterns).has("rootless")) {
     throw notEnabled(asked.annotation, "rootless");
   }
+  if (!asked.isRootless) {
+    draft.warnings.push(`The annotation ${asked.annotation} is false, so the VMM runs as root.`);
+  }
   draft.values.set("hypervisor.qemu.rootless", asked.isRootless);
   draft.origins.set("hypervisor.qemu.rootless", {
     kind: "annotation",

@@ -26,7 +26,7 @@ replaces the former list.
 
 - An unknown setting is a warning that names the nearest known one.
 - A wrong type or value is an error with file, line and the accepted values.
-- A setting of Kata's that mukon does not have is a warning.
+- A setting of Kata's that mukon does not have is a warning, unless it is off or empty.
 - Settings marked "no effect yet" are checked, and warned about when they differ from the default.
 - A file that every user may write to is refused.
 

@@ -44,8 +44,9 @@ export function readEntries(file: TomlFile): FileEntries {
       const setting = SETTINGS_BY_KEY.get(key);
       const line = lineOf(file, key);
       if (setting !== undefined) entries.push(checkedEntry({ setting, value, line }, file.path));
-      else if (isKataOnly(key)) warnings.push(kataOnlyWarning(file.path, line, key));
-      else if (isTable(value)) walk(value, `${key}.`);
+      else if (isKataOnly(key)) {
+        if (!isOff(value)) warnings.push(kataOnlyWarning(file.path, line, key));
+      } else if (isTable(value)) walk(value, `${key}.`);
       else if (TABLES.has(key)) throw notATable(`${file.path}:${line}`, key);
       else warnings.push(unknownWarning(file.path, line, key));
     }
@@ -82,6 +83,14 @@ function unknownWarning(path: string, line: number, key: string): string {
   const nearest = nearestKey(key, KNOWN_KEYS);
   const question = nearest === undefined ? "" : ` Did you mean ${nearest}?`;
   return `${path}:${line}: unknown setting ${printable(key)}.${question}`;
+}
+
+/** Kata's own files spell out dozens of settings that ask for nothing. */
+function isOff(value: unknown): boolean {
+  return (
+    [false, 0, "", "no-port"].some((off) => off === value) ||
+    (Array.isArray(value) && value.length === 0)
+  );
 }
 
 function isKataOnly(key: string): boolean {

@@ -27,7 +27,8 @@ export function readTomlFile(path: string): TomlFile {
 /** The same for text that has been read already; `path` is for messages alone. */
 export function parseToml(path: string, text: string): TomlFile {
   try {
-    const root = parse(text, { maxDepth: 32 });
+    // Kata has settings of 64 bits; a number too large for JavaScript must not make the file unreadable.
+    const root = parse(text, { maxDepth: 32, integersAsBigInt: "asNeeded" });
     return { path, root, lines: locateKeys(text) };
   } catch (error) {
     if (!(error instanceof TomlError)) throw syntaxError(path, String(error), error);

@@ -24,7 +24,11 @@ test("values come with the file and line they were set on", async (t) => {
   assert.equal(origin?.kind, "file");
   assert.equal(origin?.line, 5);
   assert.ok(origin?.file?.endsWith("/configuration.toml"));
-  assert.deepEqual(loaded.warnings, []);
+  assert.equal(loaded.warnings.length, 1);
+  assert.match(
+    loaded.warnings[0] ?? "",
+    /configuration\.toml:3: rootless is false, so VMMs run as root/,
+  );
 });
 
 test("the path given wins over the environment, MUKON_CONFIG over Kata's, that over /etc", async (t) => {
@@ -88,6 +92,12 @@ test("wrong types and values name file, line and what is accepted", async (t) =>
     ["[hypervisor.qemu.rootless]\nx = 1", ":1:", "true or false"],
     ["[[hypervisor.qemu]]\nx = 1", ":1:", "must be a table"],
     ["hypervisor = 1", ":1:", "must be a table"],
+    [
+      "[hypervisor.qemu]\nenable_annotations = [18446744073709551615]",
+      ":2:",
+      "regular expressions",
+    ],
+    ["[runtime]\ncreate_container_timeout = 18446744073709551615", ":2:", "whole number"],
     ["[mukon]\nuser_prefix = 'Kata'", ":2:", "a-z"],
   ];
   for (const [text, line, accepted] of wrong) {

@@ -26,7 +26,7 @@ test("a mistyped table still leads to the right setting", async (t) => {
 test("what Kata knows and mukon does not is said to have no effect", async (t) => {
   const loaded = await load(
     t,
-    "[hypervisor.qemu]\nenable_iommu = true\n[hypervisor.clh]\npath = 1\nmany = 2\n[agent.kata.mem_agent]\nx = 1\n",
+    "[hypervisor.qemu]\nenable_iommu = true\nenable_numa = false\npflashes = []\n[hypervisor.clh]\npath = 1\nmany = 2\n[agent.kata.mem_agent]\nx = 1\n",
   );
   assert.equal(loaded.warnings.length, 3);
   assert.ok(
