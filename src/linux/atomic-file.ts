@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from "node:crypto";
-import { renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 
-/** Writes the whole file or nothing: readers see the old text or the new one. */
+/**
+ * Writes the whole file or nothing: readers see the old text or the new one, after a power cut
+ * too. The mode is set whatever the umask is.
+ */
 export function writeFileAtomic(
   path: string,
   data: string | Buffer,
@@ -10,10 +21,21 @@ export function writeFileAtomic(
 ): void {
   const temporary = `${path}.${randomBytes(4).toString("hex")}.new`;
   try {
-    writeFileSync(temporary, data, { mode: options.mode, flag: "wx" });
+    writeNewFile(temporary, data, options.mode);
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
+  }
+}
+
+function writeNewFile(path: string, data: string | Buffer, mode: number): void {
+  const descriptor = openSync(path, "wx", 0o600);
+  try {
+    writeFileSync(descriptor, data);
+    fchmodSync(descriptor, mode);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
   }
 }

@@ -18,8 +18,10 @@ const MSG_CMSG_CLOEXEC = 0x40000000;
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
+const F_SETFD = 2;
 const F_GETFL = 3;
 const F_SETFL = 4;
+const FD_CLOEXEC = 1;
 const O_NONBLOCK = 0o4000;
 /** SCM_MAX_FD of the kernel. */
 const MAX_DESCRIPTORS = 253;
@@ -32,7 +34,8 @@ const fcntl = systemCall("int fcntl(int fd, int command, int argument)");
 /**
  * Sends `payload` (at least one byte) with descriptors attached, without blocking; the caller keeps
  * its own copies open. unix(7), SCM_RIGHTS.
- * @throws DESCRIPTORS_NOT_SENT when the socket is full, or takes a part only
+ * @throws SystemCallError (`errorName` "EAGAIN": the socket is full, nothing was sent), or
+ *   DESCRIPTORS_NOT_SENT when it takes a part only
  */
 export function sendDescriptors(socketFd: number, payload: Buffer, fds: readonly number[]): void {
   if (payload.length === 0 || fds.length > MAX_DESCRIPTORS) {
@@ -42,8 +45,8 @@ export function sendDescriptors(socketFd: number, payload: Buffer, fds: readonly
     );
   }
   const control = fds.length === 0 ? Buffer.alloc(0) : rightsMessage(fds);
-  const message = messageHeader(payload, control);
-  const sent = sendmsg(socketFd, message.header, MSG_DONTWAIT | MSG_NOSIGNAL);
+  const header = messageHeader(payload, control);
+  const sent = withBuffers(() => sendmsg(socketFd, header, MSG_DONTWAIT | MSG_NOSIGNAL));
   if (sent !== payload.length) {
     throw new MukonError(
       "DESCRIPTORS_NOT_SENT",
@@ -53,6 +56,7 @@ export function sendDescriptors(socketFd: number, payload: Buffer, fds: readonly
 }
 
 export interface ReceivedDescriptors {
+  /** Empty: the other side has closed the connection. */
   payload: Buffer;
   /** Close-on-exec; the caller's to close. */
   fds: number[];
@@ -68,17 +72,12 @@ export function receiveDescriptors(
 ): ReceivedDescriptors | undefined {
   const payload = Buffer.alloc(limits.maxPayloadBytes);
   const control = Buffer.alloc(CMSG_HEADER_BYTES + align(limits.maxDescriptors * FD_BYTES));
-  const message = messageHeader(payload, control);
-  let length: number;
-  try {
-    length = recvmsg(socketFd, message.header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } catch (error) {
-    if (error instanceof SystemCallError && error.errorName === "EAGAIN") return undefined;
-    throw error;
-  }
-  const controlLength = Number(message.header.readBigUInt64LE(40));
+  const header = messageHeader(payload, control);
+  const length = withBuffers(() => receive(socketFd, header));
+  if (length === undefined) return undefined;
+  const controlLength = Number(header.readBigUInt64LE(40));
   const fds = parseRights(control.subarray(0, controlLength));
-  if ((message.header.readInt32LE(48) & MSG_CTRUNC) !== 0 || fds.length > limits.maxDescriptors) {
+  if ((header.readInt32LE(48) & MSG_CTRUNC) !== 0 || fds.length > limits.maxDescriptors) {
     for (const fd of fds) closeSync(fd);
     throw new MukonError(
       "DESCRIPTORS_TRUNCATED",
@@ -93,6 +92,11 @@ export function socketPair(): [number, number] {
   const pair = Buffer.alloc(8);
   socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
   return [pair.readInt32LE(0), pair.readInt32LE(4)];
+}
+
+/** Whether a program that this process starts inherits the descriptor. */
+export function setCloseOnExec(fd: number, isCloseOnExec: boolean): void {
+  fcntl(fd, F_SETFD, isCloseOnExec ? FD_CLOEXEC : 0);
 }
 
 export function setNonBlocking(fd: number, isNonBlocking: boolean): void {
@@ -131,9 +135,12 @@ function parseRights(control: Buffer): number[] {
   return fds;
 }
 
-/** The vector is kept beside the header: it must live as long as the call. */
-function messageHeader(payload: Buffer, control: Buffer): { header: Buffer; vector: Buffer } {
+/** What the last header points to: only its addresses are in there, so nothing else holds it. */
+const pointedTo: { buffers: readonly Buffer[] } = { buffers: [] };
+
+function messageHeader(payload: Buffer, control: Buffer): Buffer {
   const vector = Buffer.alloc(IOVEC_BYTES);
+  pointedTo.buffers = [payload, control, vector];
   vector.writeBigUInt64LE(addressOf(payload), 0);
   vector.writeBigUInt64LE(BigInt(payload.length), 8);
   const header = Buffer.alloc(MSGHDR_BYTES);
@@ -141,7 +148,25 @@ function messageHeader(payload: Buffer, control: Buffer): { header: Buffer; vect
   header.writeBigUInt64LE(1n, 24);
   if (control.length > 0) header.writeBigUInt64LE(addressOf(control), 32);
   header.writeBigUInt64LE(BigInt(control.length), 40);
-  return { header, vector };
+  return header;
+}
+
+function withBuffers<Result>(call: () => Result): Result {
+  try {
+    return call();
+  } finally {
+    pointedTo.buffers = [];
+  }
+}
+
+/** Undefined when the call would have to wait. */
+function receive(socketFd: number, header: Buffer): number | undefined {
+  try {
+    return recvmsg(socketFd, header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  } catch (error) {
+    if (error instanceof SystemCallError && error.errorName === "EAGAIN") return undefined;
+    throw error;
+  }
 }
 
 function addressOf(buffer: Buffer): bigint {

@@ -25,9 +25,11 @@ export function openFifoForReading(path: string): ReadableFifo {
   // Neither end alone can be opened before the other; one that is both can.
   const both = openFifo(path, O_RDWR);
   try {
-    const readFd = openFifo(path, O_RDONLY);
+    // By the descriptor: another file may have the path by now.
+    const samePath = `/proc/self/fd/${both}`;
+    const readFd = openFifo(samePath, O_RDONLY);
     try {
-      return { readFd, holderFd: openFifo(path, O_WRONLY) };
+      return { readFd, holderFd: openFifo(samePath, O_WRONLY) };
     } catch (error) {
       closeSync(readFd);
       throw error;

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type koffi from "koffi";
+import { MukonError } from "../errors/mukon-error.ts";
 
 /** The part of koffi that mukon uses: its native library does all of it by itself. */
 export type Koffi = Pick<typeof koffi, "load" | "struct" | "address" | "errno">;
@@ -13,12 +14,20 @@ let libc: ReturnType<Koffi["load"]> | undefined;
 
 /**
  * Loads koffi's library on first use: beside the program's bundle, or from node_modules.
- * Loading it costs some 10 ms, so that programs which need no system call do not pay for it.
+ * Loading it costs some 10 ms: programs that make no system call by themselves do not pay.
+ * @throws FFI_UNAVAILABLE
  */
 export function loadKoffi(): Koffi {
   if (loaded === undefined) {
     const require = createRequire(import.meta.url);
-    loaded = require(nativeLibrary(require)) as Koffi;
+    try {
+      loaded = require(nativeLibrary(require)) as Koffi;
+    } catch (cause) {
+      throw new MukonError("FFI_UNAVAILABLE", `koffi's library cannot be loaded: ${cause}`, {
+        hint: "install mukon again (scripts/quickstart), or run npm ci in its sources",
+        cause,
+      });
+    }
   }
   return loaded;
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync, readSync, writeSync } from "node:fs";
-import { systemCall } from "./system-call.ts";
+import { closeSync, fchmodSync, readSync, writeSync } from "node:fs";
+import { SystemCallError, systemCall } from "./system-call.ts";
 
 const MFD_CLOEXEC = 0x1;
 const MFD_ALLOW_SEALING = 0x2;
+/** Can never be executed; Linux 6.3. */
+const MFD_NOEXEC_SEAL = 0x8;
 const F_ADD_SEALS = 1033;
 /** F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE; fcntl(2). */
 const ALL_SEALS = 0xf;
@@ -14,17 +16,29 @@ const fcntl = systemCall("int fcntl(int fd, int command, int argument)");
 
 /**
  * A copy in memory that nobody can change any more, however it is opened (memfd_create(2)).
- * Returns its descriptor, close-on-exec; the source stays open.
+ * Returns its descriptor, close-on-exec; the source stays open. Anybody who is handed the
+ * descriptor may read it, also by its path in /proc.
  */
 export function sealedCopy(sourceFd: number, name: string): number {
-  const fd = memfdCreate(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  const fd = createMemoryFile(name);
   try {
     copyAll(sourceFd, fd);
+    fchmodSync(fd, 0o444);
     fcntl(fd, F_ADD_SEALS, ALL_SEALS);
     return fd;
   } catch (error) {
     closeSync(fd);
     throw error;
+  }
+}
+
+function createMemoryFile(name: string): number {
+  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  try {
+    return memfdCreate(name, flags | MFD_NOEXEC_SEAL);
+  } catch (error) {
+    if (!(error instanceof SystemCallError) || error.errorName !== "EINVAL") throw error;
+    return memfdCreate(name, flags);
   }
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { SystemCallError, systemCall } from "./system-call.ts";
 
 const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
 
 const umount2 = systemCall("int umount2(const char *target, int flags)");
 
@@ -32,10 +33,13 @@ export function listMounts(text = readFileSync("/proc/self/mountinfo", "utf8")):
   return mounts;
 }
 
-/** Unmounts; false when nothing was mounted there. Lazy: it goes once nobody uses it. */
+/**
+ * Unmounts; false when nothing was mounted there. Lazy: it goes once nobody uses it. A symbolic
+ * link is not followed, as it may lead to somebody else's mount.
+ */
 export function unmount(path: string, options: { lazy?: boolean } = {}): boolean {
   try {
-    umount2(path, options.lazy === true ? MNT_DETACH : 0);
+    umount2(path, UMOUNT_NOFOLLOW | (options.lazy === true ? MNT_DETACH : 0));
     return true;
   } catch (error) {
     const name = error instanceof SystemCallError ? error.errorName : "";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join } from "node:path";
+import { MukonError } from "../errors/mukon-error.ts";
 
 /** What must not outlive a boot: on tmpfs. `MUKON_RUN_ROOT` moves it, for tests. */
 export function runRoot(): string {
@@ -11,8 +12,16 @@ export function stateRoot(): string {
   return process.env.MUKON_STATE_ROOT ?? "/var/lib/mukon";
 }
 
-/** One root-only directory a sandbox: journal, state, log of its shim. */
+/**
+ * One root-only directory a sandbox: journal, state, log of its shim.
+ * @throws SANDBOX_KEY_INVALID when the key is no plain file name
+ */
 export function sandboxDirectory(key: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,250}$/.test(key)) {
+    throw new MukonError("SANDBOX_KEY_INVALID", `${JSON.stringify(key)} cannot name a sandbox`, {
+      hint: "use letters, digits, dots, dashes and underscores",
+    });
+  }
   return join(sandboxesDirectory(), key);
 }
 

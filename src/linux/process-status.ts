@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { MukonError } from "../errors/mukon-error.ts";
 
 /** Bit masks, as in /proc/<pid>/status (proc_pid_status(5)). */
 export interface CapabilitySets {
@@ -28,33 +29,37 @@ export interface ProcessStatus {
   startTime: bigint;
 }
 
-/** Undefined when there is no such process (any more). */
-export function readProcessStatus(pid: number, thread?: number): ProcessStatus | undefined {
-  const directory = thread === undefined ? `/proc/${pid}` : `/proc/${pid}/task/${thread}`;
-  const text = readText(`${directory}/status`);
+/**
+ * Facts of a process, or of one of its threads. Undefined when there is none (any more).
+ * @throws PROCESS_STATUS_UNREADABLE when a fact is missing: it must not pass for "none"
+ */
+export function readProcessStatus(pid: number, thread = pid): ProcessStatus | undefined {
+  const text = readText(`/proc/${pid}/task/${thread}/status`);
   const startTime = readStartTime(pid);
   if (text === undefined || startTime === undefined) return undefined;
-  const fields = new Map(
-    text
-      .split("\n")
-      .filter((line) => line.includes(":"))
-      .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]),
-  );
-  return { ...parseFields(fields), startTime };
+  return { ...parseStatus(text), startTime };
 }
 
-function parseFields(fields: ReadonlyMap<string, string>): Omit<ProcessStatus, "startTime"> {
-  const text = (key: string): string => fields.get(key) ?? "";
-  const numbers = (key: string): number[] => text(key).split(/\s+/).filter(Boolean).map(Number);
-  const mask = (key: string): bigint => BigInt(`0x${text(key) || "0"}`);
+/** Parses the text of /proc/<pid>/status. */
+export function parseStatus(status: string): Omit<ProcessStatus, "startTime"> {
+  const text = (key: string, pattern: RegExp): string => {
+    const value = new RegExp(`^${key}:[ \\t]*(.*)$`, "m").exec(status)?.[1]?.trim();
+    if (value === undefined || !pattern.test(value)) {
+      throw new MukonError("PROCESS_STATUS_UNREADABLE", `${key} is missing in /proc: ${value}`);
+    }
+    return value;
+  };
+  const number = (key: string): number => Number(text(key, /^\d+$/));
+  const ids = (key: string): number[] => split(text(key, /^\d+(\s+\d+){3}$/));
+  const mask = (key: string): bigint => BigInt(`0x${text(key, /^[0-9a-f]{16}$/)}`);
   return {
-    name: text("Name"),
-    pid: Number(text("Pid")),
-    ppid: Number(text("PPid")),
-    state: text("State").slice(0, 1),
-    uids: numbers("Uid"),
-    gids: numbers("Gid"),
-    groups: numbers("Groups"),
+    name: text("Name", /^/),
+    pid: number("Pid"),
+    ppid: number("PPid"),
+    state: text("State", /^[A-Za-z]/).slice(0, 1),
+    uids: ids("Uid"),
+    gids: ids("Gid"),
+    groups: split(text("Groups", /^[\d\s]*$/)),
     capabilities: {
       inheritable: mask("CapInh"),
       permitted: mask("CapPrm"),
@@ -62,22 +67,32 @@ function parseFields(fields: ReadonlyMap<string, string>): Omit<ProcessStatus, "
       bounding: mask("CapBnd"),
       ambient: mask("CapAmb"),
     },
-    noNewPrivileges: text("NoNewPrivs") === "1",
-    seccomp: Number(text("Seccomp")),
-    threads: Number(text("Threads")),
+    noNewPrivileges: number("NoNewPrivs") === 1,
+    seccomp: number("Seccomp"),
+    threads: number("Threads"),
   };
 }
 
-/** Field 22 of /proc/<pid>/stat; the name before it may hold blanks and parentheses. */
+function split(numbers: string): number[] {
+  return numbers.split(/\s+/).filter(Boolean).map(Number);
+}
+
+/** Undefined when there is no such process (any more). */
 export function readStartTime(pid: number): bigint | undefined {
-  const text = readText(`/proc/${pid}/stat`);
-  const field = text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+  const field = readStat(pid)[19];
   return field === undefined ? undefined : BigInt(field);
 }
 
-/** Whether the process with this pid is still the one that began at `startTime`. */
+/** Fields of /proc/<pid>/stat from the third (the state) on; the name before it may hold anything. */
+function readStat(pid: number): string[] {
+  const text = readText(`/proc/${pid}/stat`);
+  return text === undefined ? [] : text.slice(text.lastIndexOf(")") + 2).split(" ");
+}
+
+/** Whether the process with this pid still runs and is the one that began at `startTime`. */
 export function isSameProcess(pid: number, startTime: bigint): boolean {
-  return readStartTime(pid) === startTime && readProcessStatus(pid)?.state !== "Z";
+  const [state, ...fields] = readStat(pid);
+  return state !== "Z" && state !== "X" && fields[18] === String(startTime);
 }
 
 export const NAMESPACES = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"] as const;

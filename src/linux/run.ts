@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { MukonError } from "../errors/mukon-error.ts";
 import { packageOf } from "./packages.ts";
 
@@ -37,6 +38,9 @@ export interface RunResult {
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const [program, ...args] = argv;
   if (program === undefined) throw new MukonError("COMMAND_NOT_FOUND", "no program was named");
+  if (options.cwd !== undefined && !existsSync(options.cwd)) {
+    throw new MukonError("COMMAND_FAILED", `cannot start ${program} in ${options.cwd}: not there`);
+  }
   const child = spawn(program, args, {
     cwd: options.cwd,
     env: { PATH: process.env.PATH ?? DEFAULT_PATH, ...options.env },
@@ -56,6 +60,9 @@ async function settle(
   const stop = (error: MukonError): void => {
     trouble ??= error;
     child.kill("SIGKILL");
+    // A grandchild may hold the other ends; it is not waited for.
+    child.stdout?.destroy();
+    child.stderr?.destroy();
   };
   const limit = options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES;
   const tooLong = (): void =>
