@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// How long a container takes to its first output, against runc and against QEMU alone:
+//   sudo node --import tsx bench/start.ts [--runs N]
+import { parseArgs } from "node:util";
+import { formatTable } from "../src/cli/output/table.ts";
+import { seconds, summarize } from "./statistics.ts";
+import { bareQemuSubject, mukonSubject, runcSubject, type Subject } from "./subjects.ts";
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: "string", default: "5" },
+    accelerator: { type: "string", default: "tcg" },
+  },
+});
+const runs = Number(values.runs);
+const subjects: Subject[] = [
+  mukonSubject(),
+  await bareQemuSubject(values.accelerator),
+  await runcSubject(),
+];
+try {
+  const samples = await interleaved(subjects, runs);
+  const base = summarize(samples.get("runc run") ?? []).p50;
+  const rows = subjects.map(({ name }) => {
+    const { p50, p95, minimum } = summarize(samples.get(name) ?? []);
+    return [name, seconds(p50), seconds(p95), seconds(minimum), `${(p50 / base).toFixed(1)}x`];
+  });
+  console.log(formatTable(["COMMAND", "P50", "P95", "MINIMUM", "AGAINST RUNC"], rows));
+} finally {
+  for (const subject of subjects) await subject.close();
+}
+
+/** Turn by turn, so that a busy moment of the machine falls on all of them; the first turn warms up. */
+async function interleaved(all: readonly Subject[], count: number): Promise<Map<string, number[]>> {
+  const samples = new Map<string, number[]>(all.map(({ name }) => [name, []]));
+  for (let turn = 0; turn <= count; turn++) {
+    for (const subject of all) {
+      const time = await subject.once();
+      if (turn > 0) samples.get(subject.name)?.push(time);
+    }
+  }
+  return samples;
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openGuest } from "../guest/image/open.ts";
+import { run } from "../src/linux/run.ts";
+
+const repository = join(import.meta.dirname, "..");
+const MARKER = "first output";
+
+/** Something whose time from start to first output is measured. */
+export interface Subject {
+  name: string;
+  /** Milliseconds from the start of the command to its first output. */
+  once(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** The whole of `mukon run`: command line, shim, VM, container. */
+export function mukonSubject(): Subject {
+  const program = join(repository, "dist", "mukon.cjs");
+  const argv = [process.execPath, "--", program, "run", "--rm", "busybox", "echo", MARKER];
+  return { name: "mukon run", once: () => timeToOutput(argv, MARKER), close: async () => {} };
+}
+
+/** QEMU with the same kernel and initramfs, which switches off at once: what no runtime can beat. */
+export async function bareQemuSubject(accelerator: string): Promise<Subject> {
+  const guest = await openGuest();
+  const argv = [
+    ...[
+      "qemu-system-x86_64",
+      "-accel",
+      accelerator,
+      "-cpu",
+      accelerator === "kvm" ? "host" : "max",
+    ],
+    ...[
+      "-machine",
+      "q35,usb=off,sata=off,smbus=off,vmport=off",
+      "-m",
+      "512",
+      "-nodefaults",
+      "-no-reboot",
+    ],
+    ...[
+      "-display",
+      "none",
+      "-serial",
+      "stdio",
+      "-kernel",
+      guest.kernelPath,
+      "-initrd",
+      guest.initrdPath,
+    ],
+    ...[
+      "-append",
+      "console=ttyS0 quiet cryptomgr.notests mitigations=off 8250.nr_uarts=1 audit=0 mukon_probe=1",
+    ],
+  ];
+  return {
+    name: `QEMU alone (${accelerator})`,
+    once: () => timeToOutput(argv, "mukon-probe-ok"),
+    close: async () => {},
+  };
+}
+
+/** The same image, run by runc: an ordinary container, without a VM. */
+export async function runcSubject(): Promise<Subject> {
+  const guest = await openGuest();
+  const directory = mkdtempSync(join(tmpdir(), "mukon-bench-"));
+  const rootfs = join(directory, "rootfs");
+  mkdirSync(rootfs);
+  await run(["mount", "-t", "erofs", "-o", "loop,ro", guest.busyboxPath, rootfs]);
+  await run(["runc", "spec"], { cwd: directory });
+  const spec = JSON.parse(readFileSync(join(directory, "config.json"), "utf8"));
+  spec.process.terminal = false;
+  spec.process.args = ["echo", MARKER];
+  writeFileSync(join(directory, "config.json"), JSON.stringify(spec));
+  let count = 0;
+  return {
+    name: "runc run",
+    once: () =>
+      timeToOutput(
+        ["runc", "run", "--bundle", directory, `mukon-bench-${process.pid}-${count++}`],
+        MARKER,
+      ),
+    close: async () => {
+      await run(["umount", rootfs], { allowFailure: true });
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Runs a command to its end; resolves with the time at which `marker` was seen. */
+async function timeToOutput(argv: readonly string[], marker: string): Promise<number> {
+  const [program = "", ...args] = argv;
+  const began = performance.now();
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let seen = "";
+  let errors = "";
+  let at: number | undefined;
+  child.stderr.on("data", (chunk: Buffer) => {
+    errors += chunk.toString();
+  });
+  child.stdout.on("data", (chunk: Buffer) => {
+    seen += chunk.toString();
+    if (seen.includes(marker)) at ??= performance.now() - began;
+  });
+  await new Promise((done) => child.once("close", done));
+  if (at === undefined) throw new Error(`${program} did not print ${marker}: ${errors || seen}`);
+  return at;
+}
