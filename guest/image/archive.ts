@@ -11,6 +11,7 @@ export interface DebianArchive {
 
 const FIELDS = ["$(REPO_URI)", "$(LABEL)"];
 const SEPARATOR = "\t";
+const MAX_OUTPUT_BYTES = 1024 * 1024;
 
 /**
  * Asks apt for the addresses in its own configuration, so that mirrors are honoured whatever
@@ -20,8 +21,16 @@ const SEPARATOR = "\t";
 export async function findArchive(): Promise<DebianArchive> {
   const format = FIELDS.join(SEPARATOR);
   const argv = ["apt-get", "indextargets", "--format", format, "Created-By: Packages"];
-  const { stdout } = await run(argv, { maxOutputBytes: 1024 * 1024 });
-  return chooseArchive(stdout);
+  const { stdout } = await run(argv, { maxOutputBytes: MAX_OUTPUT_BYTES });
+  if (stdout.trim() !== "") return chooseArchive(stdout);
+  // Without an index, as in a fresh container, apt still knows where it would read one from.
+  const update = ["apt-get", "update", "--print-uris"];
+  return chooseArchive(sourcesOf((await run(update, { maxOutputBytes: MAX_OUTPUT_BYTES })).stdout));
+}
+
+/** Rows for {@link chooseArchive} out of lines like `'http://…/debian/dists/trixie/InRelease' …`. */
+export function sourcesOf(text: string): string {
+  return [...text.matchAll(/^'(\S+?)\/dists\/\S+'/gm)].map((match) => match[1]).join("\n");
 }
 
 /** Picks the two archives out of apt's answer: lines of address and label. */

@@ -118,9 +118,9 @@ async function makeFiles(plan: BuildPlan, log: (line: string) => void): Promise<
   const busyboxPath = join(packagesPath, "usr/bin/busybox");
   await writeInitrd(stage("initrd"), busyboxPath, modules);
   log("Writing the guest's image (Node, agent, crun)");
-  const { nodePath, agentBundle } = plan.inputs;
+  const { node, agentBundle } = plan.inputs;
   const rootPath = join(workPath, "root");
-  await writeRootTree(rootPath, { packagesPath, nodePath, agentBundle, kernelRelease, modules });
+  await writeRootTree(rootPath, { packagesPath, node, agentBundle, kernelRelease, modules });
   await makeErofs(rootPath, stage("image"), signal);
   log("Writing the built-in container image (busybox)");
   await writeBusyboxTree(join(workPath, "busybox"), busyboxPath);

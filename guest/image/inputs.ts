@@ -6,6 +6,7 @@ import { run } from "../../src/linux/run.ts";
 import { type Apt, GUEST_RELEASE } from "./apt.ts";
 import { sha256OfFile } from "./hashes.ts";
 import type { GuestInputs } from "./manifest.ts";
+import { describeNode, type NodeProgram } from "./node-program.ts";
 import { resolveKernel, resolvePackages } from "./packages.ts";
 import { recipeHash } from "./recipe.ts";
 
@@ -16,7 +17,7 @@ export interface CollectedInputs {
   /** What determines the guest's bytes. */
   facts: GuestInputs;
   kernelPackage: string;
-  nodePath: string;
+  node: NodeProgram;
   agentBundle: string;
 }
 
@@ -30,6 +31,7 @@ export async function collectInputs(
 ): Promise<CollectedInputs> {
   const agentBundle = await requireFile(programs.agentBundle, "the guest's agent");
   const nodePath = await requireFile(programs.nodePath, "the Node binary");
+  const node = await describeNode(nodePath);
   const kernel = await resolveKernel(apt);
   const packages = [kernel, ...(await resolvePackages(apt, PACKAGES))];
   const ffiPath = join(dirname(agentBundle), "koffi.node");
@@ -39,11 +41,11 @@ export async function collectInputs(
     recipe: recipeHash(),
     release: GUEST_RELEASE,
     packages,
-    node: { version: await nodeVersion(nodePath), sha256: await sha256OfFile(nodePath) },
+    node: { version: node.version, sha256: node.sha256 },
     agent: ffiSha256 === undefined ? agent : { ...agent, ffiSha256 },
     erofsUtils: await erofsVersion(),
   };
-  return { facts, kernelPackage: kernel.name, nodePath, agentBundle };
+  return { facts, kernelPackage: kernel.name, node, agentBundle };
 }
 
 async function requireFile(path: string, what: string): Promise<string> {
@@ -56,10 +58,6 @@ async function requireFile(path: string, what: string): Promise<string> {
       cause,
     });
   }
-}
-
-async function nodeVersion(nodePath: string): Promise<string> {
-  return (await run([nodePath, "--version"])).stdout.trim();
 }
 
 /** Version 1.5 answers an unknown option with its version and a failure; newer ones know it. */

@@ -11,7 +11,7 @@ import {
 import { IMAGE_MODULES } from "./root-image.ts";
 
 /** Counts changes of the layout that are in none of the texts below. */
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 3;
 
 /** A hash that changes with how the guest is put together, so that a new mukon builds a new one. */
 export function recipeHash(): string {

@@ -4,12 +4,13 @@ import { dirname, join } from "node:path";
 import { CONTAINER_MODULES, initScript, OPTIONAL_MODULES } from "./init-scripts.ts";
 import { findLibraries, LIBRARY_DIRECTORY, LOADER_NAME } from "./libraries.ts";
 import type { ModuleSet } from "./modules.ts";
+import type { NodeProgram } from "./node-program.ts";
 import { TreeWriter } from "./tree.ts";
 
 export interface RootImageInput {
   /** The unpacked packages: libc, libstdc++, crun, busybox … */
   packagesPath: string;
-  nodePath: string;
+  node: NodeProgram;
   agentBundle: string;
   kernelRelease: string;
   modules: ModuleSet;
@@ -47,12 +48,13 @@ export async function writeRootTree(rootPath: string, input: RootImageInput): Pr
 }
 
 async function writePrograms(tree: TreeWriter, input: RootImageInput): Promise<void> {
-  const { packagesPath, nodePath, agentBundle } = input;
+  const { packagesPath, node, agentBundle } = input;
   const crunPath = join(packagesPath, "usr/bin/crun");
   await tree.copy("usr/bin/busybox", join(packagesPath, "usr/bin/busybox"), 0o755);
   for (const path of APPLETS) await tree.link(`usr/${path}`, "/usr/bin/busybox");
   await tree.file("usr/sbin/init", initScript(), 0o755);
-  await tree.copy("usr/bin/node", nodePath, 0o755);
+  await tree.copy("usr/bin/node", node.path, 0o755);
+  for (const path of node.scriptPaths) await tree.copy(path, path);
   await tree.copy("usr/bin/crun", crunPath, 0o755);
   await tree.copy("usr/lib/mukon/agent.cjs", agentBundle);
   const ffiPath = join(dirname(agentBundle), "koffi.node");
@@ -62,7 +64,7 @@ async function writePrograms(tree: TreeWriter, input: RootImageInput): Promise<v
   );
   if (hasFfi) await tree.copy("usr/lib/mukon/koffi.node", ffiPath);
   const libraries = new Map([
-    ...(await findLibraries({ programPath: nodePath, packagesPath, isHostProgram: true })),
+    ...(await findLibraries({ programPath: node.path, packagesPath, isHostProgram: true })),
     ...(await findLibraries({ programPath: crunPath, packagesPath, isHostProgram: false })),
   ]);
   libraries.delete(LOADER_NAME);

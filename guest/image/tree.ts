@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 
 /**
  * Writes a directory tree whose modes do not depend on the umask of whoever builds it.
- * Paths are relative to the root of the tree.
+ * Paths start at the root of the tree, with or without a slash.
  */
 export class TreeWriter {
   readonly #root: string;
@@ -20,7 +20,7 @@ export class TreeWriter {
 
   /** Makes a directory and those above it (0755). */
   async directory(path: string, mode = 0o755): Promise<void> {
-    if (path !== "." && path !== "") await this.directory(dirname(path));
+    if (![".", "/", ""].includes(path)) await this.directory(dirname(path));
     await mkdir(this.pathOf(path), { recursive: true });
     await chmod(this.pathOf(path), mode);
   }

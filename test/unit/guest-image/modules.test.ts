@@ -4,7 +4,12 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { loadOrder, parseModule, readModules } from "../../../guest/image/modules.ts";
+import {
+  loadOrder,
+  parseModule,
+  readModules,
+  withoutSignature,
+} from "../../../guest/image/modules.ts";
 import { run } from "../../../src/linux/run.ts";
 
 let directory = "";
@@ -49,4 +54,15 @@ test("names and aliases are read out of a module", () => {
   const module = parseModule("m", data);
   assert.deepEqual(module.dependencies, ["a_b", "c"]);
   assert.deepEqual(module.aliases, ["fs-erofs", "two"]);
+});
+
+test("a module's signature is cut off, and nothing but a whole signature", () => {
+  const body = Buffer.from("ELF body");
+  const mark = Buffer.from("~Module signature appended~\n");
+  const info = (bytes: number): Buffer => Buffer.from([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, bytes]);
+  const signed = (bytes: number) => Buffer.concat([body, Buffer.from("sign"), info(bytes), mark]);
+  assert.deepEqual(withoutSignature(signed(4)), body);
+  for (const untouched of [body, mark, signed(200), Buffer.alloc(0)]) {
+    assert.equal(withoutSignature(untouched), untouched);
+  }
 });
