@@ -52,7 +52,8 @@ interface BuildPlan {
  */
 export async function buildGuest(options: BuildGuestOptions): Promise<GuestManifest> {
   const { outputRoot, log } = options;
-  return inWorkspace(outputRoot, options.signal, async (workPath, signal) => {
+  const workspace = { root: outputRoot, log, signal: options.signal };
+  return inWorkspace(workspace, async (workPath, signal) => {
     const apt = await prepareApt(join(outputRoot, "packages"), await findArchive(), signal);
     await refreshIndex(apt, log);
     const inputs = await collectInputs(apt, {

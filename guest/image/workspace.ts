@@ -6,31 +6,53 @@ import { explainFailure, requireFreeSpace } from "./failures.ts";
 
 const WORK_PREFIX = ".build-";
 
+/** Builds do not wait unsaid. */
+const WAIT_NOTICE_MS = 1000;
+
+export interface WorkspaceOptions {
+  /** The directory that holds the guests; made when it is not there. */
+  root: string;
+  log: (line: string) => void;
+  signal: AbortSignal | undefined;
+}
+
 /**
- * Runs `work` alone on this directory, in a temporary directory inside of it that is gone
+ * Runs `work` alone on the root directory, in a temporary directory inside of it that is gone
  * afterwards, whatever happens: what a killed build left is removed by the next one.
  * SIGINT and SIGTERM abort the build through `signal` and end it as GUEST_BUILD_INTERRUPTED.
  */
 export async function inWorkspace<T>(
-  root: string,
-  outer: AbortSignal | undefined,
+  options: WorkspaceOptions,
   work: (workPath: string, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
+  const { root, log } = options;
   await mkdir(root, { recursive: true, mode: 0o700 });
-  return withLock(join(root, ".lock"), () =>
-    withInterrupts(outer, async (signal) => {
-      await removeLeftovers(root);
-      requireFreeSpace(root);
-      const workPath = await mkdtemp(join(root, WORK_PREFIX));
-      try {
-        return await work(workPath, signal);
-      } catch (error) {
-        throw explainFailure(error, root, signal);
-      } finally {
-        await rm(workPath, { recursive: true, force: true });
-      }
-    }),
-  );
+  const notice = setTimeout(() => log("Waiting for another guest build"), WAIT_NOTICE_MS);
+  try {
+    return await withLock(join(root, ".lock"), () => {
+      clearTimeout(notice);
+      return withInterrupts(options.signal, (signal) => inTemporary(root, signal, work));
+    });
+  } finally {
+    clearTimeout(notice);
+  }
+}
+
+async function inTemporary<T>(
+  root: string,
+  signal: AbortSignal,
+  work: (workPath: string, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  await removeLeftovers(root);
+  requireFreeSpace(root);
+  const workPath = await mkdtemp(join(root, WORK_PREFIX));
+  try {
+    return await work(workPath, signal);
+  } catch (error) {
+    throw explainFailure(error, root, signal);
+  } finally {
+    await rm(workPath, { recursive: true, force: true });
+  }
 }
 
 /** Turns the signals of a terminal into an abort, for as long as `work` lasts. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { access, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { access, mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -104,7 +104,8 @@ describe("the guest image", { skip: missing ?? false }, () => {
     }
   });
 
-  test("the same inputs give the same bytes", async () => {
+  test("the same inputs give the same bytes; what a killed build left is removed", async () => {
+    await mkdir(join(root, ".build-killed", "root"), { recursive: true });
     const again = await buildGuest({ outputRoot: root, agentBundle, log: silent, isForced: true });
     assert.equal(again.contentHash, guest.manifest.contentHash);
     assert.deepEqual(await leftovers(root), []);
@@ -117,9 +118,12 @@ describe("the guest image", { skip: missing ?? false }, () => {
   });
 
   test("builds at the same time wait for each other", async () => {
-    const build = () => buildGuest({ outputRoot: root, agentBundle, log: silent, isForced: true });
+    const lines: string[] = [];
+    const log = (line: string) => lines.push(line);
+    const build = () => buildGuest({ outputRoot: root, agentBundle, log, isForced: true });
     const manifests = await Promise.all([build(), build()]);
     for (const { contentHash } of manifests) assert.equal(contentHash, guest.manifest.contentHash);
+    assert.ok(lines.includes("Waiting for another guest build"));
     assert.deepEqual(await leftovers(root), []);
   });
 
