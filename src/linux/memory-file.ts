@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync, fchmodSync, readSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, openSync, readSync, writeSync } from "node:fs";
 import { SystemCallError, systemCall } from "./system-call.ts";
 
 const MFD_CLOEXEC = 0x1;
@@ -16,7 +16,7 @@ const fcntl = systemCall("int fcntl(int fd, int command, int argument)");
 
 /**
  * A copy in memory that nobody can change any more, however it is opened (memfd_create(2)).
- * Returns its descriptor, close-on-exec; the source stays open. Anybody who is handed the
+ * Returns its read-only descriptor, close-on-exec; the source stays open. Anybody who is handed the
  * descriptor may read it, also by its path in /proc.
  */
 export function sealedCopy(sourceFd: number, name: string): number {
@@ -25,10 +25,9 @@ export function sealedCopy(sourceFd: number, name: string): number {
     copyAll(sourceFd, fd);
     fchmodSync(fd, 0o444);
     fcntl(fd, F_ADD_SEALS, ALL_SEALS);
-    return fd;
-  } catch (error) {
+    return openSync(`/proc/self/fd/${fd}`, "r");
+  } finally {
     closeSync(fd);
-    throw error;
   }
 }
 
