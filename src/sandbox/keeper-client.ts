@@ -7,7 +7,7 @@ import { type DescriptorSender, sendRequestDescriptors } from "./keeper-descript
 import { KeeperLine } from "./messages/envelope.ts";
 import { EventBudget } from "./messages/event-budget.ts";
 import type { KeeperEvent } from "./messages/events.ts";
-import { encodeJsonLine, JsonLineDecoder } from "./messages/json-lines.ts";
+import { encodeMessage, messageDecoder } from "./messages/json-lines.ts";
 import {
   MAX_EVENTS_PER_SECOND,
   MAX_PENDING_REQUESTS,
@@ -55,7 +55,7 @@ export class KeeperClient {
   readonly #sendDescriptors: DescriptorSender | undefined;
   readonly #onEvent: (event: KeeperEvent) => void;
   readonly #pending = new Map<number, Pending>();
-  readonly #decoder = new JsonLineDecoder(MAX_REPLY_LINE_BYTES);
+  readonly #decoder = messageDecoder(MAX_REPLY_LINE_BYTES);
   readonly #events = new EventBudget(MAX_EVENTS_PER_SECOND);
   #settleClosed: (closed: KeeperClosed) => void = () => {};
   #ended: MukonError | undefined;
@@ -119,7 +119,7 @@ export class KeeperClient {
       );
     }
     const id = ++this.#lastId;
-    const line = encodeJsonLine(
+    const line = encodeMessage(
       { id, method, params, descriptors: descriptors.length },
       MAX_REQUEST_LINE_BYTES,
     );

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { MukonError } from "../errors/mukon-error.ts";
 import { sendDescriptors } from "../linux/descriptors.ts";
+import { SystemCallError } from "../linux/system-call.ts";
 
 const RETRY_MS = 5;
 const DEADLINE_MS = 5000;
@@ -38,7 +39,8 @@ export async function sendRequestDescriptors(
       send(request.socketFd, payload, [...request.descriptors]);
       return;
     } catch (cause) {
-      if (!isAgain(cause) || performance.now() > deadline) {
+      const isFull = cause instanceof SystemCallError && cause.errorName === "EAGAIN";
+      if (!isFull || performance.now() > deadline) {
         throw new MukonError(
           "KEEPER_DESCRIPTORS",
           `${request.descriptors.length} descriptors could not be handed to the keeper.`,
@@ -48,13 +50,4 @@ export async function sendRequestDescriptors(
     }
     await delay(RETRY_MS);
   }
-}
-
-/** True for an error that says that the socket is full for now. */
-function isAgain(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const facts = { ...error, ...(error as { details?: object }).details } as Record<string, unknown>;
-  return [facts.code, facts.errno, facts.errorName].some(
-    (value) => value === "EAGAIN" || value === 11 || value === "DESCRIPTOR_SOCKET_FULL",
-  );
 }

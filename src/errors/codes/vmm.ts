@@ -10,6 +10,7 @@ export const VMM_CODES = {
   VMM_PLAN_INVALID: "The virtual machine cannot be described to QEMU with these settings.",
   VMM_SLOTS_EXHAUSTED: "No free slot is left in the virtual machine for another device.",
   VMM_DISK_UNKNOWN: "The virtual machine has no disk of this name.",
-  VMM_DISK_BUSY: "The guest did not give a disk back in time.",
+  VMM_DISK_BUSY: "A disk of this name is there already, or the guest did not give it back in time.",
+  VMM_DISK_ACCESS: "The descriptor of a disk is open for more, or less, than the disk may do.",
   ACCELERATOR_UNAVAILABLE: "The accelerator that was asked for does not run a guest on this host.",
 } as const;

@@ -13,7 +13,7 @@ export const Identifier = v.pipe(
 export const ProcessIdentifier = v.union([v.literal(""), Identifier]);
 
 /** A disk of the pod: becomes part of a QEMU id, which must be short and plain. */
-export const DiskIdentifier = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,39}$/));
+export const DiskIdentifier = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,27}$/));
 
 /** Where the guest finds a disk: slots on the way from the root bus, as in "0a/00". */
 export const DiskSource = v.pipe(

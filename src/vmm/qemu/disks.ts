@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+import { fstatSync, readFileSync } from "node:fs";
+import { MukonError } from "../../errors/mukon-error.ts";
+import type { DiskSlot, DiskSlots } from "./disk-slots.ts";
+import type { QmpClient } from "./qmp/client.ts";
+
+const UNPLUG_TIMEOUT_MS = 10_000;
+/** Sets of descriptors below this belong to the launch plan. */
+const FIRST_DESCRIPTOR_SET = 16;
+const ACCESS_MODE_MASK = 0o3;
+const READ_ONLY = 0;
+const READ_WRITE = 2;
+
+export interface DiskRequest {
+  /** Short plain name, unique in the pod. */
+  diskId: string;
+  /** Open for reading, or for both when not `readOnly`; QEMU gets a copy, the caller closes. */
+  descriptor: number;
+  readOnly: boolean;
+}
+
+interface AttachedDisk {
+  slot: DiskSlot;
+  descriptorSet: number;
+}
+
+/** Disks that are plugged into a running machine, by descriptor alone. */
+export class Disks {
+  readonly #qmp: QmpClient;
+  readonly #slots: DiskSlots;
+  readonly #attached = new Map<string, AttachedDisk>();
+  #lastDescriptorSet = FIRST_DESCRIPTOR_SET - 1;
+
+  constructor(qmp: QmpClient, slots: DiskSlots) {
+    this.#qmp = qmp;
+    this.#slots = slots;
+  }
+
+  /**
+   * Plugs a disk in; the guest finds it at the returned PCI path a little later.
+   * Errors: those of {@link QmpClient}, `VMM_SLOTS_EXHAUSTED`, `VMM_DISK_BUSY`, `VMM_DISK_ACCESS`.
+   */
+  async attach(request: DiskRequest): Promise<{ pciPath: string }> {
+    const { diskId, descriptor, readOnly } = request;
+    if (this.#attached.has(diskId)) {
+      throw new MukonError("VMM_DISK_BUSY", `The pod has a disk "${diskId}" already.`);
+    }
+    checkAccess(descriptor, readOnly);
+    const disk = { slot: this.#slots.take(), descriptorSet: ++this.#lastDescriptorSet };
+    this.#attached.set(diskId, disk);
+    try {
+      await this.#qmp.addDescriptor(disk.descriptorSet, descriptor);
+      await this.#qmp.execute("blockdev-add", blockNode(request, disk.descriptorSet));
+      await this.#qmp.execute("device_add", {
+        driver: "virtio-blk-pci-non-transitional",
+        id: deviceName(diskId),
+        drive: nodeName(diskId),
+        bus: disk.slot.bus,
+        addr: disk.slot.address,
+      });
+    } catch (error) {
+      await this.#forget(diskId, disk);
+      throw error;
+    }
+    return { pciPath: disk.slot.pciPath };
+  }
+
+  /** Unplugs a disk: `VMM_DISK_UNKNOWN`, or `VMM_DISK_BUSY` when the guest does not let it go. */
+  async detach(diskId: string): Promise<void> {
+    const disk = this.#attached.get(diskId);
+    if (disk === undefined) {
+      throw new MukonError("VMM_DISK_UNKNOWN", `The pod has no disk "${diskId}".`);
+    }
+    const gone = this.#awaitUnplugged(diskId);
+    try {
+      await this.#qmp.execute("device_del", { id: deviceName(diskId) });
+      await gone.promise;
+    } finally {
+      gone.cancel();
+    }
+    await this.#forget(diskId, disk);
+  }
+
+  #awaitUnplugged(diskId: string): { promise: Promise<void>; cancel: () => void } {
+    let cancel = (): void => {};
+    const promise = new Promise<void>((resolve, reject) => {
+      const stopListening = this.#qmp.onEvent(({ name, data }) => {
+        if (name === "DEVICE_DELETED" && data.device === deviceName(diskId)) resolve();
+      });
+      const timer = setTimeout(
+        () => reject(new MukonError("VMM_DISK_BUSY", `The guest keeps the disk "${diskId}".`)),
+        UNPLUG_TIMEOUT_MS,
+      );
+      cancel = () => {
+        stopListening();
+        clearTimeout(timer);
+      };
+    });
+    // The command itself may fail first; then nobody waits any more.
+    promise.catch(() => {});
+    return { promise, cancel };
+  }
+
+  /** What was not made cannot be removed, which is no failure of its own. */
+  async #forget(diskId: string, disk: AttachedDisk): Promise<void> {
+    const ignore = (): void => {};
+    await this.#qmp.execute("blockdev-del", { "node-name": nodeName(diskId) }).catch(ignore);
+    await this.#qmp.execute("remove-fd", { "fdset-id": disk.descriptorSet }).catch(ignore);
+    this.#attached.delete(diskId);
+    this.#slots.giveBack(disk.slot);
+  }
+}
+
+function blockNode(request: DiskRequest, descriptorSet: number): Record<string, unknown> {
+  const isBlockDevice = fstatSync(request.descriptor).isBlockDevice();
+  return {
+    driver: "raw",
+    "node-name": nodeName(request.diskId),
+    "read-only": request.readOnly,
+    discard: request.readOnly ? "ignore" : "unmap",
+    file: {
+      driver: isBlockDevice ? "host_device" : "file",
+      filename: `/dev/fdset/${descriptorSet}`,
+      "read-only": request.readOnly,
+    },
+  };
+}
+
+/** A descriptor that can do more than the disk may would hand a captured VMM the difference. */
+function checkAccess(descriptor: number, readOnly: boolean): void {
+  const flags = /^flags:\s*([0-7]+)$/m.exec(
+    readFileSync(`/proc/self/fdinfo/${descriptor}`, "utf8"),
+  );
+  const mode = Number.parseInt(flags?.[1] ?? "", 8) & ACCESS_MODE_MASK;
+  if (mode === (readOnly ? READ_ONLY : READ_WRITE)) return;
+  throw new MukonError(
+    "VMM_DISK_ACCESS",
+    `The descriptor of a ${readOnly ? "read-only" : "writable"} disk is open for something else.`,
+  );
+}
+
+function deviceName(diskId: string): string {
+  return `disk-${diskId}`;
+}
+
+function nodeName(diskId: string): string {
+  // QEMU takes up to 31 characters; names of disks have at most 28.
+  return `n-${diskId}`;
+}
