@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import { existsSync } from "node:fs";
+import { identitiesDirectory, sandboxDirectory } from "../../linux/paths.ts";
+import { type Account, blockOfAccount, readUserRecords, readUsers } from "../identity/accounts.ts";
+import { removeName } from "../identity/backend.ts";
+import { blockTakenAtMs, claimBlock, freeBlock, listBlocks } from "../identity/blocks.ts";
+import { type IdentityBackend, identityOf } from "../identity/types.ts";
+import { killAll } from "../journal/kill.ts";
+import { removeDirectory } from "../journal/undo.ts";
+import { ensureRootOnlyDirectory } from "../run-directories.ts";
+import { runtimeDirectoryOf } from "../runtime-dir/runtime-dir.ts";
+import { type GarbageOptions, removeEach } from "./options.ts";
+
+/** Not the name of any sandbox: keys do not begin with a dot. */
+const COLLECTOR = ".gc";
+
+interface OrphanUser extends Account {
+  number: number;
+  backend: IdentityBackend;
+}
+
+/** Removes users of ours whose block nobody has: after a reboot, all that useradd has made. */
+export async function collectUsers(options: GarbageOptions): Promise<string[]> {
+  const users = [
+    ...readUsers().map((user) => ({ ...user, backend: "useradd" as const })),
+    ...readUserRecords().map((user) => ({ ...user, backend: "user-records" as const })),
+  ].flatMap((user): OrphanUser[] => {
+    const number = blockOfAccount(user);
+    return number === undefined ? [] : [{ ...user, number }];
+  });
+  return await removeEach(users, {
+    describe: ({ name }) => `user ${name}`,
+    remove: removeOrphanUser,
+    options,
+  });
+}
+
+/** Blocks are taken before users are made: a block that can be had means that no pod has it. */
+async function removeOrphanUser(user: OrphanUser): Promise<boolean> {
+  ensureRootOnlyDirectory(identitiesDirectory());
+  if (!claimBlock(user.number, COLLECTOR)) return false;
+  try {
+    await killAll({ processes: [], blocks: [user.number] });
+    await removeName({ name: user.name, id: user.id }, user.backend);
+    await removeDirectory(runtimeDirectoryOf(user.id));
+    return true;
+  } finally {
+    freeBlock(user.number, COLLECTOR);
+  }
+}
+
+/** Frees blocks whose sandbox is gone, with the processes and the directory that use their ids. */
+export async function collectBlocks(options: GarbageOptions): Promise<string[]> {
+  const orphans = listBlocks().filter(({ number, owner }) => {
+    const takenAt = blockTakenAtMs(number) ?? options.now;
+    return !existsSync(sandboxDirectory(owner)) && options.now - takenAt >= options.minimumAgeMs;
+  });
+  return await removeEach(orphans, {
+    describe: ({ number, owner }) => `ids of block ${number} (sandbox ${owner})`,
+    remove: async ({ number, owner }) => {
+      await killAll({ processes: [], blocks: [number] });
+      await removeDirectory(runtimeDirectoryOf(identityOf(number, "", "useradd").vmm.uid));
+      await removeNamesOf(number);
+      return freeBlock(number, owner);
+    },
+    options,
+  });
+}
+
+async function removeNamesOf(number: number): Promise<void> {
+  for (const user of readUsers()) {
+    if (blockOfAccount(user) === number) await removeName(user, "useradd");
+  }
+  for (const user of readUserRecords()) {
+    if (blockOfAccount(user) === number) await removeName(user, "user-records");
+  }
+}
