@@ -32,14 +32,16 @@ export async function prepareApt(
   archive: DebianArchive,
   signal: AbortSignal,
 ): Promise<Apt> {
-  for (const name of ["lists/partial", "archives/partial", "downloads"]) {
+  for (const name of ["lists/partial", "archives/partial"]) {
     await mkdir(join(directory, name), { recursive: true });
   }
   const { stdout } = await run(["apt-config", "dump", "--no-empty"]);
   const fetching = stdout.split("\n").filter((line) => FETCH_SETTING.test(line));
   await writeFile(join(directory, "status"), "");
   await writeFile(join(directory, "sources.list"), sourcesText(archive));
-  await writeFile(join(directory, "apt.conf"), configurationText(directory, fetching));
+  // A proxy's password may be in it.
+  const configuration = configurationText(directory, fetching);
+  await writeFile(join(directory, "apt.conf"), configuration, { mode: 0o600 });
   return { directory, signal };
 }
 

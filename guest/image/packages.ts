@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { chown, copyFile, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { MukonError } from "../../src/errors/mukon-error.ts";
 import { run } from "../../src/linux/run.ts";
 import { type Apt, GUEST_RELEASE, runApt } from "./apt.ts";
@@ -71,32 +71,46 @@ export async function fetchPackage(
   const path = join(apt.directory, `${wanted.name}_${wanted.sha256}.deb`);
   if ((await sha256OfFile(path).catch(() => "")) === wanted.sha256) return path;
   log(`Downloading ${wanted.name} ${wanted.version}`);
-  const scratch = join(apt.directory, "downloads");
-  await rm(scratch, { recursive: true, force: true });
-  await mkdir(scratch);
-  const argv = ["apt-get", "download", "-qq", `${wanted.name}=${wanted.version}`];
-  await runApt(apt, argv, { cwd: scratch, timeoutMs: DOWNLOAD_TIMEOUT_MS });
-  const [file] = (await readdir(scratch)).filter((name) => name.endsWith(".deb"));
-  if (file === undefined) throw packageMissing(wanted.name);
-  const found = await sha256OfFile(join(scratch, file));
+  const downloaded = await download(apt, wanted);
+  // A copy that is root's own: what is checked is what is used.
+  const temporary = `${path}.new`;
+  await copyFile(downloaded, temporary);
+  await rm(downloaded);
+  const found = await sha256OfFile(temporary);
   if (found !== wanted.sha256) {
-    await rm(scratch, { recursive: true, force: true });
+    await rm(temporary);
     throw new MukonError(
       "GUEST_PACKAGE_CORRUPT",
-      `${file} has SHA-256 ${found}, and the signed index says ${wanted.sha256}.`,
+      `${basename(downloaded)} has SHA-256 ${found}, and the signed index says ${wanted.sha256}.`,
       { hint: "Run `mukon guest build` again; if it stays, the mirror is broken." },
     );
   }
-  await rename(join(scratch, file), path);
+  await rename(temporary, path);
   return path;
+}
+
+/** Downloads into a folder of apt's unprivileged user, so that the network is not read as root. */
+async function download(apt: Apt, wanted: DebianPackage): Promise<string> {
+  const directory = join(apt.directory, "downloads");
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory);
+  const { code, stdout } = await run(["id", "-u", "_apt"], { allowFailure: true });
+  if (code === 0) await chown(directory, Number(stdout), 0);
+  const argv = ["apt-get", "download", "-qq", `${wanted.name}=${wanted.version}`];
+  await runApt(apt, argv, { cwd: directory, timeoutMs: DOWNLOAD_TIMEOUT_MS });
+  const [file] = (await readdir(directory)).filter((name) => name.endsWith(".deb"));
+  if (file === undefined) throw packageMissing(wanted.name);
+  return join(directory, file);
 }
 
 /** Removes apt's caches, and the files of packages that the newest build did not use. */
 export async function tidyPackages(apt: Apt, used: readonly DebianPackage[]): Promise<void> {
   const keep = new Set(used.map(({ name, sha256 }) => `${name}_${sha256}.deb`));
-  await rm(join(apt.directory, "archives"), { recursive: true, force: true });
+  for (const name of ["archives", "downloads"]) {
+    await rm(join(apt.directory, name), { recursive: true, force: true });
+  }
   for (const name of await readdir(apt.directory)) {
-    if (name.endsWith(".deb") && !keep.has(name)) await rm(join(apt.directory, name));
+    if (/\.deb(\.new)?$/.test(name) && !keep.has(name)) await rm(join(apt.directory, name));
   }
 }
 

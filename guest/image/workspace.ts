@@ -26,7 +26,8 @@ export async function inWorkspace<T>(
   work: (workPath: string, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const { root, log } = options;
-  await mkdir(root, { recursive: true, mode: 0o700 });
+  // Passable, as apt's unprivileged half must reach its own folder; the guests are root's alone.
+  await mkdir(root, { recursive: true, mode: 0o711 });
   const notice = setTimeout(() => log("Waiting for another guest build"), WAIT_NOTICE_MS);
   try {
     return await withLock(join(root, ".lock"), () => {
