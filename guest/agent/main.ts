@@ -14,7 +14,7 @@ import { Port } from "./port/port.ts";
 import { Sandbox } from "./sandbox/sandbox.ts";
 import { allMethods } from "./service/methods.ts";
 import { Storages } from "./storage/storages.ts";
-import { Connection, type Methods } from "./ttrpc/server.ts";
+import { Conversation, type Methods } from "./ttrpc/server.ts";
 
 /** Each blocking call of the port, of mounts and of files holds one thread. */
 const POOL_THREADS = "16";
@@ -73,17 +73,12 @@ async function serve(portPath: string): Promise<void> {
   await runPort(portPath, methods, () => sandbox.forgetReaders());
 }
 
-async function runPort(path: string, methods: Methods, onDisconnect: () => void): Promise<void> {
-  let connection: Connection | undefined;
+async function runPort(path: string, methods: Methods, onNewHost: () => void): Promise<void> {
+  const send = (frame: Buffer): void => port.send(frame);
+  const conversation = new Conversation({ methods, send, onNewHost });
   const port = new Port(path, {
-    onConnect: () => {
-      connection = new Connection(methods, (frame) => port.send(frame));
-    },
-    onData: (chunk) => connection?.receive(chunk),
-    onDisconnect: () => {
-      connection?.close();
-      onDisconnect();
-    },
+    onData: (chunk) => conversation.receive(chunk),
+    onDisconnect: () => conversation.end(),
   });
   await port.run();
 }

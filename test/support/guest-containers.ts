@@ -5,8 +5,10 @@ import {
   type CreateContainerRequestSchema,
   type StorageSchema,
 } from "../../src/generated/agent/agent_pb.ts";
-import type { SpecSchema } from "../../src/generated/agent/oci_pb.ts";
+import type { MountSchema, SpecSchema } from "../../src/generated/agent/oci_pb.ts";
+import { rootfsStorages } from "../../src/guest-protocol/rootfs.ts";
 import type { TtrpcClient } from "../../src/ttrpc/client.ts";
+import { pciPathOf } from "./guest-vm.ts";
 
 const TIMEOUT_MS = 60_000;
 const MAX_READ_BYTES = 256 * 1024;
@@ -22,8 +24,13 @@ export interface ContainerOptions {
   readonly env?: readonly string[];
   readonly sandboxPidns?: boolean;
   readonly resources?: NonNullable<NonNullable<SpecInit["Linux"]>["Resources"]>;
-  /** Instead of the shared one of the first disk. */
-  readonly root?: { storages: StorageInit[]; path: string; isReadOnly?: boolean };
+  readonly isReadOnly?: boolean;
+  /** PCI path of the disk with the root file system; default: the first disk. */
+  readonly layer?: string;
+  /** PCI path of an ext4 disk that takes what the container writes; default: memory. */
+  readonly scratch?: string;
+  readonly storages?: readonly StorageInit[];
+  readonly mounts?: readonly MessageInitShape<typeof MountSchema>[];
 }
 
 /** Calls of the agent in the order that a runtime makes them. */
@@ -129,51 +136,26 @@ export class GuestContainers {
 
 const limits = { timeoutMs: TIMEOUT_MS };
 
-/** An EROFS layer below an overlay whose upper side is a tmpfs. */
-export function tmpfsRoot(id: string, source: string): { storages: StorageInit[]; path: string } {
-  const layer = "/run/kata-containers/virtual-volumes/busybox";
-  const scratch = `/run/kata-containers/${id}/scratch`;
-  const path = `/run/kata-containers/${id}/rootfs`;
-  return {
-    path,
-    storages: [
-      { driver: "blk", source, fstype: "erofs", options: ["ro"], mountPoint: layer },
-      { driver: "ephemeral", source: "tmpfs", fstype: "tmpfs", mountPoint: scratch },
-      overlay({ layer, scratch, path }),
-    ],
-  };
-}
-
-export function overlay(paths: { layer: string; scratch: string; path: string }): StorageInit {
-  const { layer, scratch, path } = paths;
-  const create = "io.katacontainers.volume.overlayfs.create_directory";
-  return {
-    driver: "overlayfs",
-    source: "overlay",
-    fstype: "overlay",
-    driverOptions: [`${create}=${scratch}/upper`, `${create}=${scratch}/work`],
-    options: [`lowerdir=${layer}`, `upperdir=${scratch}/upper`, `workdir=${scratch}/work`],
-    mountPoint: path,
-  };
-}
-
 function createRequest(id: string, options: ContainerOptions): ContainerInit {
-  const root = options.root ?? tmpfsRoot(id, "0a/00");
+  const scratch = options.scratch === undefined ? {} : { scratch: { source: options.scratch } };
+  const layers = [{ source: options.layer ?? pciPathOf(0) }];
+  const root = rootfsStorages({ containerId: id, layers, ...scratch });
   return {
     containerId: id,
     execId: id,
-    storages: root.storages,
+    storages: [...root.storages, ...(options.storages ?? [])],
     sandboxPidns: options.sandboxPidns ?? false,
     OCI: {
       Version: "1.0.2",
       Process: processInit(options),
-      Root: { Path: root.path, Readonly: options.root?.isReadOnly ?? false },
+      Root: { Path: root.rootPath, Readonly: options.isReadOnly ?? false },
       Mounts: [
         { destination: "/proc", type: "proc", source: "proc" },
         { destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro"] },
         { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro"] },
         { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["mode=755"] },
         { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["newinstance"] },
+        ...(options.mounts ?? []),
       ],
       Linux: {
         Namespaces: [{ Type: "mount" }, { Type: "ipc" }, { Type: "uts" }, { Type: "cgroup" }],

@@ -21,13 +21,15 @@ export type InterfaceSpec = Infer<typeof Interface>;
 export async function updateInterface(ip: IpCommand, wanted: InterfaceSpec): Promise<void> {
   const name = checkName(wanted.name || wanted.device);
   const current = await waitForCard(wanted);
-  await ip("link", "set", "dev", current, "down");
-  if (current !== name) await ip("link", "set", "dev", current, "name", name);
+  if (current !== name) {
+    await ip("link", "set", "dev", current, "down");
+    await ip("link", "set", "dev", current, "name", name);
+  }
   if (wanted.mtu > 0n) await ip("link", "set", "dev", name, "mtu", wanted.mtu.toString());
   await ip("addr", "flush", "dev", name);
   await ip("link", "set", "dev", name, "up");
   for (const { address, mask } of wanted.ipAddresses) {
-    await ip("addr", "add", `${checkAddress(address)}/${checkPrefix(mask)}`, "dev", name);
+    await ip("addr", "replace", `${checkAddress(address)}/${checkPrefix(mask)}`, "dev", name);
   }
 }
 

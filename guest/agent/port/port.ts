@@ -17,8 +17,6 @@ const DISCONNECTED_POLL_MS = 20;
 const WRITABLE_POLL_MS = 100;
 
 export interface PortHandlers {
-  /** The host opened its side: a new conversation begins. */
-  onConnect(): void;
   onData(chunk: Buffer): void;
   onDisconnect(): void;
 }
@@ -131,7 +129,6 @@ export class Port {
     if (this.#isConnected) return;
     this.#isConnected = true;
     this.#connection += 1;
-    this.#handlers.onConnect();
   }
 
   #disconnected(): void {

@@ -35,37 +35,59 @@ export function method<I extends Schema, O extends Schema>(
   return async (payload) => encode(responseSchema, await handle(decode(requestSchema, payload)));
 }
 
-/** One connection's worth of calls. Frames go out through `send`; nothing goes out after `close`. */
-export class Connection {
-  readonly #methods: Methods;
-  readonly #send: (frame: Buffer) => void;
-  readonly #parser = new FrameParser();
-  #isClosed = false;
+export interface ConversationOptions {
+  readonly methods: Methods;
+  readonly send: (frame: Buffer) => void;
+  /** Another host speaks than before: whoever waited for something is gone. */
+  readonly onNewHost: () => void;
+}
 
-  constructor(methods: Methods, send: (frame: Buffer) => void) {
-    this.#methods = methods;
-    this.#send = send;
+/**
+ * Calls over the one port to the host. Hosts may follow each other so quickly that no disconnect is
+ * seen, and a clone of this guest sees none at all; but stream ids only ever grow within one
+ * conversation, so one that does not grow begins the next. Answers never reach the wrong one.
+ */
+export class Conversation {
+  readonly #options: ConversationOptions;
+  #parser = new FrameParser();
+  #lastStreamId = 0;
+  #number = 0;
+
+  constructor(options: ConversationOptions) {
+    this.#options = options;
   }
 
   receive(chunk: Buffer): void {
-    for (const frame of this.#parser.push(chunk)) void this.#answer(frame);
+    for (const frame of this.#parser.push(chunk)) {
+      if (frame.type !== MessageType.request) continue;
+      if (frame.streamId <= this.#lastStreamId) this.#begin();
+      this.#lastStreamId = frame.streamId;
+      void this.#answer(frame);
+    }
   }
 
-  /** Calls that still run go on, but their answers would confuse the next connection. */
-  close(): void {
-    this.#isClosed = true;
+  /** The host has hung up: half a frame of it is worth nothing. */
+  end(): void {
+    this.#parser = new FrameParser();
+    this.#begin();
+  }
+
+  #begin(): void {
+    this.#lastStreamId = 0;
+    this.#number += 1;
+    this.#options.onNewHost();
   }
 
   async #answer(frame: Frame): Promise<void> {
-    if (frame.type !== MessageType.request) return;
+    const conversation = this.#number;
     let reply: Encoded;
     try {
       reply = delimited(PAYLOAD_FIELD, await this.#call(frame));
     } catch (error) {
       reply = failureReply(asAgentError(error));
     }
-    if (this.#isClosed) return;
-    this.#send(makeFrame(frame.streamId, MessageType.response, reply.chunks));
+    if (conversation !== this.#number) return;
+    this.#options.send(makeFrame(frame.streamId, MessageType.response, reply.chunks));
   }
 
   async #call(frame: Frame): Promise<Encoded> {
@@ -77,7 +99,7 @@ export class Connection {
     }
     const request = decode(Request, frame.data);
     const name = `${request.service}/${request.method}`;
-    const handler = this.#methods.get(name);
+    const handler = this.#options.methods.get(name);
     if (handler === undefined) {
       throw new AgentError(Status.unimplemented, `${name} is not served by this agent`);
     }
