@@ -4,7 +4,7 @@
 # Sourced with the repository as working directory.
 
 # What mukon needs at run time and to build its guest image.
-RUNTIME_PACKAGES="qemu-system-x86 util-linux passwd e2fsprogs erofs-utils skopeo umoci zstd xz-utils ca-certificates"
+RUNTIME_PACKAGES="debian-archive-keyring qemu-system-x86 util-linux passwd e2fsprogs erofs-utils skopeo umoci zstd xz-utils ca-certificates"
 # What only the tests need: a second runtime, and real clients.
 TEST_PACKAGES="containerd runc attr libcap2-bin iproute2"
 

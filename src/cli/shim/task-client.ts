@@ -66,7 +66,7 @@ export class TaskClient {
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    this.#client = new TtrpcClient(socket);
+    this.#client = new TtrpcClient(socket, { isPeerTrusted: true });
   }
 
   /** @throws SHIM_UNREACHABLE */
