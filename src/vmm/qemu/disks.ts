@@ -57,6 +57,9 @@ export class Disks {
         drive: nodeName(diskId),
         bus: disk.slot.bus,
         addr: disk.slot.address,
+        // A full disk of the host is the guest's error, not the end of its running.
+        werror: "report",
+        rerror: "report",
       });
     } catch (error) {
       await this.#forget(diskId, disk);

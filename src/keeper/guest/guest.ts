@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
+import { AgentClient } from "../../guest-protocol/agent-client.ts";
+import { MAX_CONSOLE_TAIL_CHARACTERS } from "../../sandbox/messages/limits.ts";
+import { plainTail } from "../../sandbox/messages/text.ts";
+import { TtrpcClient } from "../../ttrpc/client.ts";
+import { DiskSlots } from "../../vmm/qemu/disk-slots.ts";
+import { Disks } from "../../vmm/qemu/disks.ts";
+import { QmpClient } from "../../vmm/qemu/qmp/client.ts";
+import { ConsoleRing, followConsole } from "./console-ring.ts";
+import { guestError } from "./guest-error.ts";
+
+/** How long the last words of a dying guest may take to arrive. */
+const LAST_WORDS_MS = 300;
+/** What QEMU says when the guest is not going to go on. */
+const FATAL_EVENTS: readonly string[] = ["SHUTDOWN", "GUEST_PANICKED", "INTERNAL_ERROR"];
+
+/** The three connections to the untrusted side. */
+export interface GuestStreams {
+  qmp: Duplex;
+  /** The descriptor beneath `qmp`. */
+  qmpFd: number;
+  agent: Duplex;
+  console: Duplex;
+}
+
+export interface BootStage {
+  name: string;
+  milliseconds: number;
+}
+
+/** The VMM, the guest's agent and its console, and the knowledge of whether they still live. */
+export class Guest {
+  readonly agent: AgentClient;
+  readonly disks: Disks;
+  /** Resolves, once and for all, with the reason why the guest is gone. */
+  readonly lost: Promise<MukonError>;
+  readonly #qmp: QmpClient;
+  readonly #console = new ConsoleRing();
+  readonly #consoleEnded: Promise<void>;
+
+  constructor(streams: GuestStreams) {
+    this.#qmp = new QmpClient(streams.qmp, streams.qmpFd);
+    this.agent = new AgentClient(new TtrpcClient(streams.agent));
+    this.disks = new Disks(this.#qmp, new DiskSlots());
+    this.#consoleEnded = followConsole(streams.console, this.#console);
+    this.lost = Promise.race([
+      this.#fatalEvent(),
+      this.#qmp.closed,
+      this.agent.closed.then(() => lostError("the connection to its agent ended")),
+    ]);
+  }
+
+  /**
+   * Lets the machine run and waits for the agent. Errors: `GUEST_BOOT_FAILED`, whose details have
+   * the `stage` and the `consoleTail`.
+   */
+  async boot(timeoutMs: number): Promise<BootStage[]> {
+    const deadline = performance.now() + timeoutMs;
+    const left = (): number => Math.max(1, Math.ceil(deadline - performance.now()));
+    const steps: [string, () => Promise<unknown>][] = [
+      ["vmm", () => this.#qmp.handshake({ timeoutMs: left() })],
+      ["start", () => this.#qmp.execute("cont", {}, { timeoutMs: left() })],
+      ["agent", () => this.agent.check({ timeoutMs: left() })],
+    ];
+    const stages: BootStage[] = [];
+    for (const [name, run] of steps) {
+      const start = performance.now();
+      try {
+        await this.#unlessLost(run());
+      } catch (error) {
+        throw await this.#bootError(name, error);
+      }
+      stages.push({ name, milliseconds: Math.round(performance.now() - start) });
+    }
+    return stages;
+  }
+
+  /** What the console said last, fit to be shown; waits a moment for what is on its way. */
+  async consoleTail(): Promise<string> {
+    await Promise.race([this.#consoleEnded, delay(LAST_WORDS_MS)]);
+    return plainTail(this.#console.text(), MAX_CONSOLE_TAIL_CHARACTERS);
+  }
+
+  /** Asks QEMU to end; for when nobody is left who could kill it. */
+  async quit(timeoutMs: number): Promise<void> {
+    await this.#qmp.execute("quit", {}, { timeoutMs }).catch(() => {});
+  }
+
+  async #unlessLost<T>(work: Promise<T>): Promise<T> {
+    const lost = this.lost.then((error): never => {
+      throw error;
+    });
+    return await Promise.race([work, lost]);
+  }
+
+  async #bootError(stage: string, error: unknown): Promise<MukonError> {
+    const { message } = asMukonError(guestError(error, "answer"));
+    return new MukonError(
+      "GUEST_BOOT_FAILED",
+      `The guest did not come up ("${stage}"): ${message}`,
+      {
+        hint: "The guest's console, in the details, may say why.",
+        details: { stage, consoleTail: await this.consoleTail() },
+        cause: error,
+      },
+    );
+  }
+
+  #fatalEvent(): Promise<MukonError> {
+    return new Promise((resolve) => {
+      this.#qmp.onEvent(({ name, data }) => {
+        if (!FATAL_EVENTS.includes(name)) return;
+        const why = typeof data.reason === "string" ? ` (${data.reason.slice(0, 40)})` : "";
+        resolve(lostError(`the machine stopped: ${name}${why}`));
+      });
+    });
+  }
+}
+
+function lostError(why: string): MukonError {
+  return new MukonError("GUEST_LOST", `The guest is gone: ${why}.`);
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomBytes } from "node:crypto";
+import type { Handlers } from "../control/handlers.ts";
+import { asking } from "../guest/guest-error.ts";
+import { followOutOfMemory } from "../guest/out-of-memory.ts";
+import { closeAll } from "../process/process-stdio.ts";
+import type { KeeperContext } from "./context.ts";
+
+/** As much as the kernel's random pool takes in at once. */
+const SEED_BYTES = 64;
+
+type SandboxHandlers = Pick<
+  Handlers,
+  "boot" | "prepareSandbox" | "attachDisk" | "detachDisk" | "destroySandbox"
+>;
+
+/** Requests about the pod as a whole. */
+export function sandboxRequests(context: KeeperContext): SandboxHandlers {
+  const { guest } = context;
+  return {
+    boot: async ({ timeoutMs }) => ({ stages: await guest.boot(timeoutMs) }),
+    prepareSandbox: async (params) => {
+      await prepare(context, params);
+      return {};
+    },
+    attachDisk: async ({ diskId, readOnly }, descriptors) => {
+      try {
+        const disk = { diskId, readOnly, descriptor: descriptors[0] ?? -1 };
+        return { source: (await guest.disks.attach(disk)).pciPath };
+      } finally {
+        closeAll(descriptors);
+      }
+    },
+    detachDisk: async ({ diskId }) => {
+      await guest.disks.detach(diskId);
+      return {};
+    },
+    destroySandbox: async ({ timeoutMs }) => {
+      context.expectEnd();
+      await asking("end", guest.agent.call("destroySandbox", {}, { timeoutMs }));
+      return {};
+    },
+  };
+}
+
+/** What must be fresh in every guest, also in one that was cloned: randomness and the clock. */
+async function prepare(
+  context: KeeperContext,
+  params: Parameters<Handlers["prepareSandbox"]>[0],
+): Promise<void> {
+  const { agent } = context.guest;
+  const { sandboxId, hostname, dns } = params;
+  const data = randomBytes(SEED_BYTES);
+  const now = Date.now();
+  await Promise.all([
+    asking("take random numbers", agent.call("reseedRandomDev", { data })),
+    asking(
+      "set its clock",
+      agent.call("setGuestDateTime", {
+        Sec: BigInt(Math.floor(now / 1000)),
+        Usec: BigInt((now % 1000) * 1000),
+      }),
+    ),
+  ]);
+  await asking("set the pod up", agent.call("createSandbox", { sandboxId, hostname, dns }));
+  void followOutOfMemory(agent, (containerId) => {
+    if (context.containers.has(containerId)) context.send({ event: "oom", containerId });
+  });
+}
