@@ -33,23 +33,26 @@ export function findProcesses(state: SandboxState): {
   }
   const blocks = state.identity === undefined ? [] : [state.identity.number];
   for (const status of processesOfBlocks(blocks)) add(status, "unknown");
-  const shim = [...found.values()].find(({ role }) => role === "shim");
-  if (shim !== undefined) {
-    for (const status of descendantsOf(shim.status.pid)) add(status, "helper");
-  }
+  const pidsOf = (isWanted: (role: AuditRole) => boolean): number[] =>
+    [...found.values()].filter(({ role }) => isWanted(role)).map(({ status }) => status.pid);
+  // First those that come from the confined ones: they are nobody's helpers, whoever they run as.
+  const confined = pidsOf((role) => role !== "shim");
+  for (const status of descendantsOf(confined)) add(status, "unknown");
+  for (const status of descendantsOf(pidsOf((role) => role === "shim"))) add(status, "helper");
   return { processes: [...found.values()], ended };
 }
 
-function descendantsOf(root: number): ProcessStatus[] {
+function descendantsOf(roots: readonly number[]): ProcessStatus[] {
+  if (roots.length === 0) return [];
   const all = listProcesses()
     .map((pid) => readProcessStatus(pid))
     .filter((status) => status !== undefined)
     .filter(isRunning);
-  const family = new Set([root]);
+  const family = new Set(roots);
   // Children may come before their parents in the list: again until nobody new turns up.
   for (let size = 0; size !== family.size; ) {
     size = family.size;
     for (const { pid, ppid } of all) if (family.has(ppid)) family.add(pid);
   }
-  return all.filter(({ pid }) => pid !== root && family.has(pid));
+  return all.filter(({ pid }) => !roots.includes(pid) && family.has(pid));
 }
