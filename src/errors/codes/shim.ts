@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The shim: its command line, and the Task API. */
+export const SHIM_CODES = {
+  SHIM_ARGUMENTS: "The shim was called with arguments that it does not know, or too few.",
+  SHIM_SOCKET: "The shim's socket could not be made.",
+  SHIM_DAEMON: "The shim's daemon could not be started.",
+  POD_NOT_RUNNING: "A container is to join a pod whose sandbox is not running.",
+  BUNDLE_INVALID: "The bundle's config.json cannot be read.",
+  RUNTIME_OPTIONS_INVALID: "The options that came with the request cannot be read.",
+  TASK_NOT_FOUND: "The shim knows no such container or exec.",
+  TASK_EXISTS: "A container or exec of this id is there already.",
+  TASK_STATE: "The container or exec is not in a state that allows the operation.",
+  ROOTFS_UNSUPPORTED: "The container's root file system is of a kind that the guest cannot have.",
+  VOLUME_UNSUPPORTED: "The container has a mount of the host's that the guest cannot have.",
+  STDIO_UNSUPPORTED: "A standard stream is of a kind that mukon does not know.",
+  STDIO_UNUSABLE: "A standard stream cannot be opened.",
+  CALL_UNSUPPORTED: "The call is part of the Task API, but mukon does not offer it.",
+} as const;

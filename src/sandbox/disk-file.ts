@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { MukonError } from "../errors/mukon-error.ts";
+
+/**
+ * Opens what is to be a disk: a regular file or a block device. The descriptor can do no more than
+ * the disk may, and is the caller's to close.
+ * @throws DISK_INVALID
+ */
+export function openDisk(path: string, options: { readOnly: boolean }): number {
+  const mode = options.readOnly ? constants.O_RDONLY : constants.O_RDWR;
+  let descriptor: number;
+  try {
+    // Without O_NONBLOCK, a FIFO in its place would hold up the shim.
+    descriptor = openSync(path, mode | constants.O_NONBLOCK);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new MukonError("DISK_INVALID", `The disk ${path} cannot be opened: ${why}`, { cause });
+  }
+  const status = fstatSync(descriptor);
+  if (status.isFile() || status.isBlockDevice()) return descriptor;
+  closeSync(descriptor);
+  throw new MukonError("DISK_INVALID", `The disk ${path} is neither a file nor a block device.`);
+}

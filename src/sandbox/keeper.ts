@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+import { join } from "node:path";
+import type { PodIdentity } from "../host/identity/types.ts";
+import type { ConfinedLaunch } from "../host/launcher/types.ts";
+import { programsDirectory, publishProgram } from "../host/programs.ts";
+
+/** The keeper's ends of its sockets, in the order of its descriptors from 3 on. */
+export interface KeeperSockets {
+  control: number;
+  descriptors: number;
+  qmp: number;
+  agent: number;
+  console: number;
+}
+
+/**
+ * How to start the keeper: as its own user, which nobody else has, with nothing but its sockets.
+ * @throws PROGRAM_NOT_FOUND, PROGRAM_UNREACHABLE
+ */
+export async function keeperLaunch(
+  identity: PodIdentity,
+  sockets: KeeperSockets,
+): Promise<ConfinedLaunch> {
+  const node = await publishProgram(process.execPath);
+  const program = await publishProgram(join(programsDirectory(), "keeper.cjs"));
+  const { control, descriptors, qmp, agent, console } = sockets;
+  return {
+    role: "keeper",
+    argv: [node, program],
+    uid: identity.keeper.uid,
+    gid: identity.keeper.gid,
+    groups: [],
+    stdio: ["ignore", "ignore", "pipe", control, descriptors, qmp, agent, console],
+  };
+}

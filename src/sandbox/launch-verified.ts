@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import { asMukonError, MukonError } from "../errors/mukon-error.ts";
+import type { Journal } from "../host/journal/journal.ts";
+import { launchConfined } from "../host/launcher/launch.ts";
+import type { ConfinedLaunch, LaunchedProcess } from "../host/launcher/types.ts";
+import { awaitConfinement, expectedConfinement } from "../host/launcher/verify.ts";
+import { killProcess } from "../linux/pidfd.ts";
+
+/**
+ * Starts a program without rights and reads back from the kernel that it has none. When anything
+ * differs, it is killed before it could be used.
+ * @throws CONFINEMENT_BROKEN, LAUNCH_REFUSED, LAUNCH_FAILED, COMMAND_NOT_FOUND
+ */
+export async function launchVerified(
+  launch: ConfinedLaunch,
+  options: { journal: Journal; seccomp: "filter" | "any" },
+): Promise<LaunchedProcess> {
+  const launched = await launchConfined(launch);
+  const { pid, startTime } = launched;
+  try {
+    options.journal.append({
+      type: "process",
+      role: launch.role,
+      pid,
+      startTime: Number(startTime),
+    });
+    await awaitConfinement(launched, expectedConfinement(launch, { seccomp: options.seccomp }));
+    return launched;
+  } catch (error) {
+    killProcess(launched, "SIGKILL");
+    throw withLastWords(error, launched);
+  }
+}
+
+/** A program that ended while it was looked at has said why on its standard error. */
+function withLastWords(error: unknown, launched: LaunchedProcess): MukonError {
+  const known = asMukonError(error);
+  const said = launched.stderrTail().trim();
+  if (said === "") return known;
+  return new MukonError(known.code, `${known.message}; it said: ${said.slice(-1000)}`, {
+    cause: error,
+    ...(known.hint === undefined ? {} : { hint: known.hint }),
+    ...(known.details === undefined ? {} : { details: known.details }),
+  });
+}

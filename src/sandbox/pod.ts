@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import { closeSync } from "node:fs";
+import type { Configuration } from "../config/keys/registry.ts";
+import type { MukonError } from "../errors/mukon-error.ts";
+import type { Journal } from "../host/journal/journal.ts";
+import { tearDown } from "../host/journal/tear-down.ts";
+import { openDisk } from "./disk-file.ts";
+import type { KeeperClient } from "./keeper-client.ts";
+import type { Loss } from "./loss.ts";
+
+/** How long the guest has to end tidily; nothing in it outlives the pod. */
+const DESTROY_TIMEOUT_MS = 2_000;
+
+export interface PodParts {
+  key: string;
+  journal: Journal;
+  configuration: Configuration;
+  vmmPid: number;
+  keeper: KeeperClient;
+  /** The shim's end of the socket for descriptors. */
+  descriptorSocketFd: number;
+  loss: Loss;
+}
+
+/** A disk of the pod, as shim and guest name it. */
+export interface PodDisk {
+  diskId: string;
+  /** Where the guest finds it: a PCI path. */
+  source: string;
+}
+
+/** A virtual machine that runs, with its keeper, and the sandbox in it. */
+export class Pod {
+  readonly key: string;
+  readonly configuration: Configuration;
+  readonly keeper: KeeperClient;
+  /** On the host: stands for every process in the guest, which has no pid here. */
+  readonly vmmPid: number;
+  readonly #parts: PodParts;
+  #disks = 0;
+  #end: Promise<void> | undefined;
+
+  constructor(parts: PodParts) {
+    this.key = parts.key;
+    this.configuration = parts.configuration;
+    this.keeper = parts.keeper;
+    this.vmmPid = parts.vmmPid;
+    this.#parts = parts;
+  }
+
+  /** Resolves when VMM or keeper are gone without having been asked to; never rejects. */
+  get lost(): Promise<MukonError> {
+    return this.#parts.loss.happened;
+  }
+
+  /**
+   * Plugs a file or a block device of the host's into the guest, by descriptor.
+   * @throws DISK_INVALID, VMM_SLOTS_EXHAUSTED and others of the keeper's
+   */
+  async attachDisk(path: string, options: { readOnly: boolean }): Promise<PodDisk> {
+    const descriptor = openDisk(path, options);
+    try {
+      this.#disks += 1;
+      const diskId = `d${this.#disks}`;
+      const { readOnly } = options;
+      const { source } = await this.keeper.attachDisk({ diskId, readOnly }, [descriptor]);
+      return { diskId, source };
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  /**
+   * Ends the pod and gives back everything that it has; idempotent.
+   * @throws TEARDOWN_INCOMPLETE; the journal is kept then, for `mukon gc`
+   */
+  destroy(): Promise<void> {
+    this.#end ??= this.#destroy();
+    return this.#end;
+  }
+
+  async #destroy(): Promise<void> {
+    const { loss, keeper, journal, key, descriptorSocketFd } = this.#parts;
+    loss.expect();
+    if (loss.error === undefined) {
+      await keeper.destroySandbox({ timeoutMs: DESTROY_TIMEOUT_MS }).catch(() => {});
+    }
+    keeper.close();
+    journal.close();
+    try {
+      await tearDown(key);
+    } finally {
+      // Not before: a request that is on its way must not find another file under this number.
+      closeSync(descriptorSocketFd);
+    }
+  }
+}

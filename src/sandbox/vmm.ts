@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import { fstatSync } from "node:fs";
+import { join } from "node:path";
+import type { Configuration } from "../config/keys/registry.ts";
+import { openForVmm } from "../host/assets.ts";
+import type { PodIdentity } from "../host/identity/types.ts";
+import { kvmGroup, kvmNode } from "../host/launcher/kvm-group.ts";
+import type { ConfinedLaunch } from "../host/launcher/types.ts";
+import { runRoot } from "../linux/paths.ts";
+import { type ProbeResult, probeAccelerator } from "../vmm/qemu/accelerator-probe.ts";
+import type { Accelerator } from "../vmm/qemu/launch-input.ts";
+import { planQemuLaunch } from "../vmm/qemu/launch-plan.ts";
+import type { GuestFiles } from "./guest-files.ts";
+import type { OwnedDescriptors } from "./owned-descriptors.ts";
+
+type QemuSettings = Configuration["hypervisor"]["qemu"];
+
+/** The VMM's ends of the sockets that lead to the keeper. */
+export interface VmmSockets {
+  qmp: number;
+  agent: number;
+  console: number;
+}
+
+export interface VmmRequest {
+  name: string;
+  settings: QemuSettings;
+  files: GuestFiles;
+  accelerator: Accelerator;
+  identity: PodIdentity;
+  sockets: VmmSockets;
+  /** Takes over the descriptors of the guest's files; close them all after the launch. */
+  descriptors: OwnedDescriptors;
+}
+
+/** Which accelerator the pod's VMM will use, and why. @throws ACCELERATOR_UNAVAILABLE */
+export async function chooseAccelerator(
+  settings: QemuSettings,
+  files: GuestFiles,
+): Promise<ProbeResult> {
+  return await probeAccelerator({
+    wanted: settings.accelerator,
+    qemuPath: settings.path,
+    kernelPath: files.kernelPath,
+    initrdPath: files.initrdPath,
+    cpuFeatures: settings.cpuFeatures,
+    cachePath: join(runRoot(), "accelerator.json"),
+    kvmPath: kvmNode(),
+  });
+}
+
+/**
+ * How to start the VMM: as the pod's user, in the group of /dev/kvm if it is used, with nothing
+ * but its descriptors.
+ * @throws ASSET_INVALID, VMM_PLAN_INVALID, KVM_GROUP_ROOT and the other codes of the KVM node
+ */
+export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
+  const { settings, identity } = request;
+  const user = settings.rootless ? identity.vmm : { uid: 0, gid: 0 };
+  const open = (path: string): number =>
+    request.descriptors.own(openForVmm(path, { gid: user.gid }));
+  const slots = {
+    ...request.sockets,
+    kernel: open(request.files.kernelPath),
+    initrd: open(request.files.initrdPath),
+    image: open(request.files.imagePath),
+  };
+  const plan = planQemuLaunch({
+    qemuPath: settings.path,
+    accelerator: request.accelerator,
+    vcpus: settings.defaultVcpus,
+    memoryMib: settings.defaultMemory,
+    imageSizeBytes: fstatSync(slots.image).size,
+    name: request.name,
+    machineAccelerators: settings.machineAccelerators,
+    cpuFeatures: settings.cpuFeatures,
+    kernelParams: settings.kernelParams,
+    isDebug: settings.enableDebug,
+  });
+  return {
+    role: "vmm",
+    argv: plan.argv,
+    uid: user.uid,
+    gid: user.gid,
+    groups: groupsFor(request.accelerator),
+    stdio: ["ignore", "ignore", "pipe", ...plan.descriptors.map((slot) => slots[slot])],
+    isRootAllowed: !settings.rootless,
+  };
+}
+
+function groupsFor(accelerator: Accelerator): number[] {
+  if (accelerator === "tcg") return [];
+  const { gid } = kvmGroup();
+  return gid === undefined ? [] : [gid];
+}
