@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, type Stats, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import * as v from "valibot";
-import type { ProbeRequest } from "./accelerator-probe.ts";
+import type { ProbeRequest } from "./probe-request.ts";
 
 const BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id";
 

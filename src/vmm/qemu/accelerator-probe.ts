@@ -6,6 +6,7 @@ import { recallAccelerator, rememberAccelerator } from "./accelerator-cache.ts";
 import { kernelCommandLine } from "./kernel-command-line.ts";
 import type { Accelerator } from "./launch-input.ts";
 import { CONFINED_ARGUMENTS, machineArguments } from "./machine.ts";
+import type { ProbeRequest } from "./probe-request.ts";
 
 const KVM_PATH = "/dev/kvm";
 /** A guest on working KVM is through in half a second; a nested one may need several. */
@@ -15,20 +16,6 @@ const ALIVE = "mukon-probe-ok";
 /** User and group "nobody": it owns nothing, and the probe's guest is mukon's own. */
 const NOBODY = 65_534;
 const MAX_SAID_CHARACTERS = 300;
-
-export interface ProbeRequest {
-  /** What the configuration asks for. */
-  wanted: "auto" | Accelerator;
-  qemuPath: string;
-  kernelPath: string;
-  initrdPath: string;
-  cpuFeatures?: string;
-  timeoutMs?: number;
-  /** Where the answer is kept until the next boot; none: it is not kept. */
-  cachePath?: string;
-  /** For tests; default: /dev/kvm. */
-  kvmPath?: string;
-}
 
 export interface ProbeResult {
   accelerator: Accelerator;
