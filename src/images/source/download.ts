@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createHash } from "node:crypto";
+import { chownSync, existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { RunResult } from "../../linux/run.ts";
+import { guardDisk } from "../disk-guard.ts";
+import { DOWNLOADER_ID, runJailed } from "../jail/run.ts";
+import { type ImageLimits, MAX_MANIFEST_BYTES } from "../limits.ts";
+import { isLoopback, type Reference } from "../reference.ts";
+import type { Workspace } from "../workspace.ts";
+import { credentialsFor } from "./credentials.ts";
+import { downloadFailure } from "./failures.ts";
+
+/** Under these names a download lies in the downloader's directory. */
+export const LAYOUT_NAME = "layout";
+export const IMAGE_NAME = "image";
+
+export interface DownloadOptions {
+  workspace: Workspace;
+  limits: ImageLimits;
+  signal?: AbortSignal;
+}
+
+type RegistryReference = Extract<Reference, { kind: "registry" }>;
+type LocalReference = Exclude<Reference, { kind: "registry" | "built-in" }>;
+
+const PROXY_VARIABLES = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"].flatMap((name) => [
+  name,
+  name.toLowerCase(),
+]);
+const POLICY_FILE = "/etc/containers/policy.json";
+/** A registry that answers at all does so within this time. */
+const RESOLVE_TIMEOUT_MS = 120_000;
+
+/** Asks the registry which manifest (or list of them) a tag stands for: `sha256:…`. */
+export async function resolveDigest(
+  reference: RegistryReference,
+  options: DownloadOptions,
+): Promise<string> {
+  if (reference.digest !== undefined) return reference.digest;
+  const tls = isLoopback(reference.host) ? ["--tls-verify=false"] : [];
+  const auth = writeCredentials(reference.host, options.workspace);
+  const limits = { ...options.limits, timeoutMs: RESOLVE_TIMEOUT_MS };
+  const result = await skopeo(["inspect", "--raw", ...tls, ...auth, `docker://${reference.text}`], {
+    ...options,
+    limits,
+    hasNetwork: true,
+  });
+  if (result.code !== 0) throw downloadFailure(reference.text, result);
+  return `sha256:${createHash("sha256").update(result.stdout).digest("hex")}`;
+}
+
+/** Copies just the image of this digest, so that a tag moved meanwhile makes no difference. */
+export async function downloadImage(
+  reference: RegistryReference,
+  digest: string,
+  options: DownloadOptions,
+): Promise<void> {
+  const tls = isLoopback(reference.host) ? ["--src-tls-verify=false"] : [];
+  const auth = writeCredentials(reference.host, options.workspace).map((argument) =>
+    argument.replace("--authfile", "--src-authfile"),
+  );
+  const source = `docker://${reference.host}/${reference.repository}@${digest}`;
+  const argv = copyCommand([...tls, ...auth, "--retry-times=2"], source);
+  const result = await skopeo(argv, { ...options, hasNetwork: true });
+  if (result.code !== 0) throw downloadFailure(reference.text, result);
+}
+
+/** Copies an image out of a layout or an archive of this machine; no network is there. */
+export async function copyLocalImage(
+  reference: LocalReference,
+  inputPath: string,
+  options: DownloadOptions,
+): Promise<void> {
+  const name = reference.name === undefined ? "" : `:${reference.name}`;
+  const argv = copyCommand([], `${reference.kind}:/input${name}`);
+  const result = await skopeo(argv, { ...options, inputPath });
+  if (result.code !== 0) throw downloadFailure(reference.text, result);
+}
+
+/** Layers stay as they are: packing them only to unpack them again would cost time. */
+function copyCommand(options: string[], source: string): string[] {
+  const target = `oci:/work/${LAYOUT_NAME}:${IMAGE_NAME}`;
+  const kept = ["--dest-oci-accept-uncompressed-layers", "--remove-signatures"];
+  return ["copy", "--quiet", ...kept, ...options, source, target];
+}
+
+/** Signatures are checked as the host's policy says; a host without one accepts all. */
+function skopeo(
+  argv: readonly string[],
+  options: DownloadOptions & { inputPath?: string; hasNetwork?: boolean },
+): Promise<RunResult> {
+  const { workspace, limits } = options;
+  const policy = existsSync(POLICY_FILE) ? [] : ["--insecure-policy"];
+  const guard = { directory: workspace.directory, limits, signal: options.signal };
+  return guardDisk(guard, (signal) =>
+    runJailed(["skopeo", ...policy, "--override-os=linux", "--tmpdir=/work/tmp", ...argv], {
+      identity: "downloader",
+      jailDirectory: workspace.jailDirectory,
+      workDirectory: workspace.downloadDirectory,
+      ...(options.inputPath === undefined ? {} : { inputPath: options.inputPath }),
+      hasNetwork: options.hasNetwork === true,
+      limits,
+      env: options.hasNetwork ? proxySettings() : {},
+      maxOutputBytes: MAX_MANIFEST_BYTES,
+      signal,
+    }),
+  );
+}
+
+function writeCredentials(host: string, workspace: Workspace): string[] {
+  const text = credentialsFor(host);
+  if (text === undefined) return [];
+  const path = join(workspace.downloadDirectory, "auth.json");
+  if (!existsSync(path)) {
+    writeFileSync(path, text, { mode: 0o400, flag: "wx" });
+    chownSync(path, DOWNLOADER_ID, DOWNLOADER_ID);
+  }
+  return ["--authfile=/work/auth.json"];
+}
+
+function proxySettings(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    PROXY_VARIABLES.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
