@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { DiskSlots } from "../../../src/vmm/qemu/disk-slots.ts";
+import { Disks } from "../../../src/vmm/qemu/disks.ts";
+import type { QmpClient } from "../../../src/vmm/qemu/qmp/client.ts";
+import type { QmpEvent } from "../../../src/vmm/qemu/qmp/messages.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "mukon-disks-"));
+const path = join(directory, "disk");
+writeFileSync(path, "disk");
+const readOnly = openSync(path, constants.O_RDONLY);
+const writable = openSync(path, constants.O_RDWR);
+after(() => {
+  closeSync(readOnly);
+  closeSync(writable);
+  rmSync(directory, { recursive: true });
+});
+
+/** Remembers the commands; fails the one named `failing`; unplugs when asked to. */
+function fakeQmp(failing = "") {
+  const commands: { name: string; parameters: Record<string, unknown> }[] = [];
+  const listeners = new Set<(event: QmpEvent) => void>();
+  const qmp: Pick<QmpClient, "execute" | "addDescriptor" | "onEvent"> = {
+    execute: async (name, parameters = {}) => {
+      commands.push({ name, parameters });
+      if (name === failing) throw new Error(`${name} fails`);
+      if (name === "device_del") {
+        for (const listener of listeners) {
+          listener({ name: "DEVICE_DELETED", data: { device: parameters.id, path: "/x" } });
+        }
+      }
+      return {};
+    },
+    addDescriptor: async (setId, descriptor) => {
+      commands.push({ name: "add-fd", parameters: { setId, descriptor } });
+    },
+    onEvent: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+  return { commands, listeners, qmp: qmp as QmpClient };
+}
+
+test("a disk goes in by descriptor, and out again without a trace", async () => {
+  const { qmp, commands, listeners } = fakeQmp();
+  const disks = new Disks(qmp, new DiskSlots());
+  const { pciPath } = await disks.attach({
+    diskId: "layer0",
+    descriptor: readOnly,
+    readOnly: true,
+  });
+  assert.equal(pciPath, "05/01");
+  const node = commands.find(({ name }) => name === "blockdev-add")?.parameters;
+  assert.equal(node?.["read-only"], true);
+  await disks.detach("layer0");
+  const names = commands.map(({ name }) => name);
+  assert.deepEqual(names.slice(-3), ["device_del", "blockdev-del", "remove-fd"]);
+  assert.equal(listeners.size, 0);
+  await assert.rejects(disks.detach("layer0"), { code: "VMM_DISK_UNKNOWN" });
+});
+
+test("a failed step takes back those before it, and the slot", async () => {
+  const { qmp, commands } = fakeQmp("device_add");
+  const disks = new Disks(qmp, new DiskSlots());
+  for (let round = 0; round < 70; round += 1) {
+    const disk = { diskId: "layer0", descriptor: readOnly, readOnly: true };
+    await assert.rejects(disks.attach(disk), /device_add fails/);
+  }
+  const names = commands.map(({ name }) => name);
+  assert.deepEqual(names.slice(-3), ["device_add", "blockdev-del", "remove-fd"]);
+});
+
+test("a descriptor that may write is not handed over for a read-only disk, nor the reverse", async () => {
+  const { qmp, commands } = fakeQmp();
+  const disks = new Disks(qmp, new DiskSlots());
+  const wrong = [
+    { diskId: "a", descriptor: writable, readOnly: true },
+    { diskId: "b", descriptor: readOnly, readOnly: false },
+  ];
+  for (const disk of wrong) {
+    await assert.rejects(disks.attach(disk), { code: "VMM_DISK_ACCESS" });
+  }
+  assert.deepEqual(commands, []);
+});
+
+test("two disks of one name are refused", async () => {
+  const disks = new Disks(fakeQmp().qmp, new DiskSlots());
+  const disk = { diskId: "a", descriptor: readOnly, readOnly: true };
+  await disks.attach(disk);
+  await assert.rejects(disks.attach(disk), { code: "VMM_DISK_BUSY" });
+});
