@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Command } from "commander";
 import { printJson, printLine, printNote } from "../output/print.ts";
-import { formatTable } from "../output/table.ts";
 
 const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value];
 
@@ -19,14 +18,9 @@ export function addConfigCommand(program: Command): void {
       const { settings, warnings } = await shownSettings(options.config, options.annotation ?? []);
       for (const warning of warnings) printNote(`warning: ${warning}`);
       if (options.json === true) return printJson(settings);
-      const rows = settings.map((setting) =>
-        options.origin === true
-          ? [setting.key, setting.toml, setting.originText]
-          : [setting.key, setting.toml],
-      );
-      printLine(
-        formatTable(options.origin === true ? ["KEY", "VALUE", "ORIGIN"] : ["KEY", "VALUE"], rows),
-      );
+      for (const { key, toml, originText } of settings) {
+        printLine(`${key} = ${toml}${options.origin === true ? `  # ${originText}` : ""}`);
+      }
     });
 }
 
