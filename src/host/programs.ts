@@ -6,7 +6,6 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -68,11 +67,15 @@ function realProgram(path: string): string {
   }
 }
 
-/** Named by its contents, so a newer program never changes under one that runs. */
+/** Named by which file it was, and of when: a newer program never changes under one that runs. */
 function publishCopy(source: string, files: readonly string[]): string {
   const root = programRoot(source);
   const hash = createHash("sha256");
-  for (const file of files) hash.update(readFileSync(file));
+  for (const file of files) {
+    // Not its contents: an interpreter has a hundred megabytes, and this is done for each pod.
+    const { dev, ino, size, mtimeNs } = statSync(file, { bigint: true });
+    hash.update(`${file} ${dev} ${ino} ${size} ${mtimeNs}\n`);
+  }
   const directory = join(root, hash.digest("hex"));
   if (!existsSync(directory)) {
     const temporary = `${directory}.new`;

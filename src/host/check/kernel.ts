@@ -59,7 +59,7 @@ export function checkCgroup(mounts = listMounts()): CheckResult {
   };
 }
 
-/** Descriptors are taken from one process to another by its pidfd: Linux 5.3 and later. */
+/** Processes are killed by pidfd, so that a pid used again is never hit: Linux 5.3 and later. */
 export function checkKernelRelease(
   release = readText("/proc/sys/kernel/osrelease") ?? "",
   hasProc = existsSync("/proc/self/ns/net"),
