@@ -53,7 +53,9 @@ export class GuestVm {
   static async start(options: GuestVmOptions = {}): Promise<GuestVm> {
     const guest = options.guest ?? (await openGuest());
     const directory = await mkdtemp(join(tmpdir(), "mukon-vm-"));
-    const child = spawn("qemu-system-x86_64", await qemuArguments(directory, guest, options), {
+    // A test run that is killed must leave no VM behind.
+    const qemu = ["--pdeathsig", "KILL", "--", "qemu-system-x86_64"];
+    const child = spawn("setpriv", [...qemu, ...(await qemuArguments(directory, guest, options))], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     const vm = new GuestVm(directory, child);

@@ -21,7 +21,7 @@ const FLOOD_MS = 5000;
 const PROMPT_MS = 5000;
 
 describe("the guest as a machine", { skip: missing ?? false, timeout: 300_000 }, () => {
-  const work = mkdtempSync(join(tmpdir(), "mukon-guest-"));
+  const work = mkdtempSync(join(tmpdir(), "mukon-machine-"));
   let vm: GuestVm;
   let guest: GuestContainers;
   let busyboxPath = "";
