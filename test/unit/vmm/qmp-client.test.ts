@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { QmpClient } from "../../../src/vmm/qemu/qmp/client.ts";
-import { FakeQemu } from "./fake-qemu.ts";
+import { FakeQemu } from "../../support/fake-qemu.ts";
 
 const NO_SOCKET = -1;
 
