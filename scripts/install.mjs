@@ -44,7 +44,8 @@ function installFile(name) {
 
 /** Service managers start shims with a bare PATH, so the interpreter is named by its full path. */
 function withInterpreter(name) {
-  return `#!${process.execPath}\n${readFileSync(join(root, "dist", name), "utf8")}`;
+  // Without "--" Node 20 takes an --env-file of the command line for its own.
+  return `#!${process.execPath} --\n${readFileSync(join(root, "dist", name), "utf8")}`;
 }
 
 function installConfiguration() {
