@@ -26,7 +26,8 @@ export function makeProgram(): Command {
     .version(VERSION, "-v, --version")
     .enablePositionalOptions()
     .exitOverride()
-    .showHelpAfterError("(mukon --help lists the commands)");
+    // What is wrong is thrown as well, and printed as every other failure is.
+    .configureOutput({ outputError: () => {} });
   for (const add of [
     addRunCommand,
     addExecCommand,

@@ -21,6 +21,7 @@ export function addGuestCommand(program: Command): void {
     .description("what is in the guest image: versions and hashes")
     .option("--json", "as JSON")
     .action(async (options: { json?: boolean }) => {
+      requireRoot("guest info");
       const { openGuest } = await import("../../../guest/image/open.ts");
       const { manifest } = await openGuest();
       if (options.json === true) return printJson(manifest);

@@ -3,7 +3,7 @@ import { isAbsolute } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { checkContainerName } from "../container/identifier.ts";
 import { parsePairs } from "../io/pairs.ts";
-import { parseBytes, parseCount, parseDuration, usage } from "../io/quantities.ts";
+import { type ByteRange, parseBytes, parseCount, parseDuration, usage } from "../io/quantities.ts";
 
 /** The options of `mukon run` as commander gives them. */
 export interface RawRunOptions {
@@ -58,6 +58,10 @@ export interface RunOptions {
 }
 
 const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62})$/;
+/** Below Docker's minimum not even a shell starts; no host has more than the maximum. */
+const MEMORY: ByteRange = { least: 6 * 2 ** 20, most: 2 ** 44 };
+/** mkfs.ext4 makes nothing smaller that could hold a file, and a file of ext4 is never larger. */
+const SCRATCH: ByteRange = { least: 2 ** 20, most: 2 ** 43 };
 const PULL = ["missing", "always", "never"] as const;
 
 /** @throws USAGE naming the option, its value and what is accepted. */
@@ -77,11 +81,11 @@ export function checkRunOptions(raw: RawRunOptions): RunOptions {
     workingDirectory: given(raw.workdir, checkDirectory),
     user: raw.user,
     entrypoint: raw.entrypoint,
-    memoryBytes: given(raw.memory, (text) => parseBytes("--memory", text)),
+    memoryBytes: given(raw.memory, (text) => parseBytes("--memory", text, MEMORY)),
     cpus: given(raw.cpus, (text) => parseCount("--cpus", text)),
     pidsLimit: given(raw.pidsLimit, (text) => Math.ceil(parseCount("--pids-limit", text))),
     hostname: given(raw.hostname, checkHostname),
-    scratchBytes: given(raw.scratch, (text) => parseBytes("--scratch", text)),
+    scratchBytes: given(raw.scratch, (text) => parseBytes("--scratch", text, SCRATCH)),
     configurationFile: raw.config,
     timeoutMs: given(raw.timeout, (text) => parseDuration("--timeout", text)),
     rootfs: raw.rootfs,

@@ -10,6 +10,7 @@ import { shimOptions } from "../shim/options.ts";
 import { deleteShim, startShim } from "../shim/program.ts";
 import { TaskClient } from "../shim/task-client.ts";
 import { abortOnSignal } from "./abort.ts";
+import { checkConfiguration } from "./check-configuration.ts";
 import { type CreatedBundle, createBundle } from "./create.ts";
 import { bundlePaths } from "./paths.ts";
 import { type ContainerExit, type ContainerRecord, writeExit } from "./record.ts";
@@ -28,6 +29,7 @@ export interface RunInput {
 export async function runContainer(input: RunInput): Promise<number> {
   const { options } = input;
   const terminal = wantsTerminal(options);
+  await checkConfiguration(options);
   const bundle = await createBundle({ ...input, terminal });
   const { id, name } = bundle.record;
   const abort = abortOnSignal(() => deleteShim(id));
@@ -39,7 +41,10 @@ export async function runContainer(input: RunInput): Promise<number> {
     return await runAttached({ task, bundle, options, abort });
   } catch (error) {
     task?.close();
-    await removeBundleAndShim(id, name);
+    // What cannot be removed now must not hide why the run failed; mukon gc finds it.
+    await removeBundleAndShim(id, name).catch((failure: Error) =>
+      printNote(`mukon: ${failure.message}`),
+    );
     if (abort.signalNumber !== undefined) return 128 + abort.signalNumber;
     throw error;
   } finally {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { MukonError } from "../../errors/mukon-error.ts";
+import { formatBytes } from "../output/table.ts";
 
 const FACTORS: Record<string, number> = {
   "": 1,
@@ -12,14 +13,25 @@ const FACTORS: Record<string, number> = {
 
 const SECONDS: Record<string, number> = { "": 1, ms: 0.001, s: 1, m: 60, h: 3600 };
 
+/** Bounds of a size, both of them accepted. */
+export interface ByteRange {
+  least: number;
+  most: number;
+}
+
+const ANY_SIZE: ByteRange = { least: 1, most: Number.MAX_SAFE_INTEGER };
+
 /** "512m", "1.5g", "67108864": bytes, by powers of 1024, as Docker reads them. */
-export function parseBytes(option: string, text: string): number {
+export function parseBytes(option: string, text: string, range = ANY_SIZE): number {
   const match = /^(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?$/i.exec(text.trim());
   const factor = FACTORS[match?.[2]?.toLowerCase() ?? ""];
   const bytes =
     match === null || factor === undefined ? Number.NaN : Math.floor(Number(match[1]) * factor);
-  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
-  throw usage(option, text, "a size such as 512m, 1.5g or 67108864");
+  if (!Number.isSafeInteger(bytes) || bytes === 0)
+    throw usage(option, text, "a size such as 512m, 1.5g or 67108864");
+  if (bytes >= range.least && bytes <= range.most) return bytes;
+  const bounds = [range.least, range.most].map(formatBytes).join(" to ");
+  throw usage(option, text, `a size of ${bounds}`);
 }
 
 /** "30", "30s", "1.5m", "500ms": milliseconds. */
@@ -42,8 +54,7 @@ export function parseCount(option: string, text: string): number {
   throw usage(option, text, "a positive number");
 }
 
+/** A wrong word of the command line; the hint, how to get help, is put to it at the very end. */
 export function usage(option: string, value: string, accepted: string): MukonError {
-  return new MukonError("USAGE", `${option}: ${JSON.stringify(value)} is not ${accepted}`, {
-    hint: "see: mukon help run",
-  });
+  return new MukonError("USAGE", `${option}: ${JSON.stringify(value)} is not ${accepted}`);
 }

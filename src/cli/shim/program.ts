@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { MukonError } from "../../errors/mukon-error.ts";
+import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import { runRoot } from "../../linux/paths.ts";
 import { run } from "../../linux/run.ts";
 import { bundlePaths, NAMESPACE } from "../container/paths.ts";
@@ -39,15 +39,22 @@ export async function startShim(id: string, options: Buffer): Promise<string> {
   );
 }
 
-/** Runs `… delete` in the bundle: removes all that a shim may have left. Safe to repeat. */
+/**
+ * Runs `… delete` in the bundle: removes all that a shim may have left. Safe to repeat. Where there
+ * is no such program, none was started.
+ */
 export async function deleteShim(id: string): Promise<void> {
   const { directory } = bundlePaths(id);
-  await run([...shimProgram(), ...commonArguments(id), "-bundle", directory, "delete"], {
-    cwd: existsSync(directory) ? directory : "/",
-    env: shimEnvironment(),
-    timeoutMs: DELETE_TIMEOUT_MS,
-    allowFailure: true,
-  });
+  try {
+    await run([...shimProgram(), ...commonArguments(id), "-bundle", directory, "delete"], {
+      cwd: existsSync(directory) ? directory : "/",
+      env: shimEnvironment(),
+      timeoutMs: DELETE_TIMEOUT_MS,
+      allowFailure: true,
+    });
+  } catch (error) {
+    if (asMukonError(error).code !== "COMMAND_NOT_FOUND") throw error;
+  }
 }
 
 /** Where the shim of a container listens, as it wrote it into its bundle. */
