@@ -34,7 +34,8 @@ const OUTPUT_NAME = "root.erofs";
  * page cache, and guests need no time to unpack what they read (lz4 halves the file, and made an
  * emulated guest 5 % slower to its first output). Owners, modes, extended attributes and links are
  * kept. The time of the newest file allowed goes by SOURCE_DATE_EPOCH, which lowers only later
- * times; mkfs.erofs -T would give every file the same one.
+ * times; mkfs.erofs -T would give every file the same one. The same tree gives the same bytes, but
+ * for the order of the attributes of a file that has several.
  * @returns bytes of the image
  * @throws IMAGE_PACK_FAILED, IMAGE_STORE_FULL, IMAGE_TOO_LARGE
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -53,7 +53,7 @@ function readAuths(path: string): Record<string, unknown> {
       hint: "repair or remove it, then log in again: skopeo login REGISTRY",
     });
   };
-  const bytes = readBounded(path, MAX_FILE_BYTES) ?? fail("cannot be read, or is a link");
+  const bytes = readBounded(realpathSync(path), MAX_FILE_BYTES) ?? fail("cannot be read");
   try {
     return v.parse(AuthFile, JSON.parse(bytes.toString("utf8"))).auths ?? {};
   } catch {
