@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ChildProcess, spawn } from "node:child_process";
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MukonError } from "../../errors/mukon-error.ts";
+import { setCloseOnExec } from "../../linux/descriptors.ts";
 import { readStartTime } from "../../linux/process-status.ts";
 import { confinementChain } from "./chain.ts";
 import { collectTail } from "./stderr-tail.ts";
@@ -22,6 +23,7 @@ const CHAIN_TIMEOUT_MS = 10_000;
 export async function launchConfined(launch: ConfinedLaunch): Promise<LaunchedProcess> {
   const chain = confinementChain(launch);
   const [file, ...args] = chain;
+  keepDescriptors();
   const child = spawn(file ?? "", args, {
     stdio: [...launch.stdio],
     env: {},
@@ -42,6 +44,22 @@ export async function launchConfined(launch: ConfinedLaunch): Promise<LaunchedPr
   const launched = { pid: child.pid, startTime, child, stderrTail };
   await awaitProgram(launched, launch, toolsOf(chain, launch));
   return launched;
+}
+
+/**
+ * Whoever started us may have left descriptors open that every program of ours would inherit.
+ * Node marks its own, but not those.
+ */
+function keepDescriptors(): void {
+  for (const name of readdirSync("/proc/self/fd")) {
+    const fd = Number(name);
+    if (fd <= 2) continue;
+    try {
+      setCloseOnExec(fd, true);
+    } catch {
+      // Was that of the listing itself, which is closed by now.
+    }
+  }
 }
 
 /** The program is running once the executable is none of the tools any more. */
