@@ -43,6 +43,8 @@ export interface PodRequest {
   /** Lines of resolv.conf; none: the guest's own. */
   dns: readonly string[];
   log: Logger;
+  /** Called when the sandbox has its directory. */
+  onJournal?: () => void;
   onEvent: (event: ExitedEvent | OomEvent) => void;
 }
 
@@ -73,6 +75,7 @@ export async function createPod(request: PodRequest): Promise<Pod> {
   const key = sandboxKey(request);
   const configuration = await stages.run("configuration", () => configure(request));
   const journal = await stages.run("journal", () => openPodJournal(key, request.socketPath));
+  request.onJournal?.();
   const descriptors = new OwnedDescriptors();
   const draft: Draft = { request, key, stages, configuration, journal, descriptors };
   try {

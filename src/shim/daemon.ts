@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+import { writeSync } from "node:fs";
+import { formatError } from "../errors/mukon-error.ts";
+import { parseShimArguments } from "./arguments.ts";
+import { deleteLeftovers, printDeleted } from "./clean-up/delete.ts";
+import { printInfo } from "./info.ts";
+import { serve } from "./serve.ts";
+
+/** All that needs more than `start` does; see start.ts. */
+async function main(): Promise<void> {
+  const options = parseShimArguments(process.argv.slice(2));
+  switch (options.verb) {
+    case "serve":
+      serve(options);
+      return;
+    case "delete":
+      await deleteLeftovers(options);
+      printDeleted();
+      return;
+    case "info":
+      printInfo();
+      return;
+    default:
+      return;
+  }
+}
+
+main().catch((error: unknown) => {
+  writeSync(2, `${formatError(error)}\n`);
+  process.exit(1);
+});

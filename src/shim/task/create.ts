@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+import { podTypeOf } from "../../config/annotations/pod-type.ts";
+import { MukonError } from "../../errors/mukon-error.ts";
+import type { OciSpec } from "../../guest-protocol/oci-spec.ts";
+import type { PodDisk } from "../../sandbox/pod.ts";
+import { createdEvent } from "../events/task-events.ts";
+import { hostnameOf, readBundleSpec, sizingOf } from "./bundle-spec.ts";
+import type { Container } from "./container.ts";
+import type { TaskContext, TaskPod } from "./context.ts";
+import type { Exits } from "./exits.ts";
+import { type StreamPaths, TaskProcess } from "./process.ts";
+import { type RootfsDisks, rootfsDisks, type TaskMount } from "./rootfs.ts";
+import { type OpenStreams, openStreams } from "./stdio.ts";
+import { checkVolumes, nameServerLines } from "./volumes.ts";
+
+export interface CreateRequest {
+  id: string;
+  bundle: string;
+  rootfs: readonly TaskMount[];
+  streams: StreamPaths;
+  configurationPath: string | undefined;
+}
+
+/** What the request comes to, before anything is done about it. */
+interface Wanted extends CreateRequest {
+  spec: OciSpec;
+  disks: RootfsDisks;
+  isSandbox: boolean;
+}
+
+/**
+ * Makes a container, and for the first one of a pod the pod around it; nothing of it runs yet.
+ * Whatever fails leaves nothing behind.
+ */
+export async function createContainer(
+  context: TaskContext,
+  exits: Exits,
+  request: CreateRequest,
+): Promise<Container> {
+  const { containers, log } = context;
+  containers.reserve(request.id);
+  let streams: OpenStreams | undefined;
+  try {
+    const wanted = readRequest(context, request);
+    // Before the VM boots: what a client has written, and gone, would be lost.
+    streams = openStreams(request.streams);
+    for (const warning of checkVolumes(wanted.spec)) log.warn(warning, { containerId: request.id });
+    const container = wanted.isSandbox
+      ? await createWithPod(context, exits, { wanted, streams })
+      : await createInPod(requirePod(context), context, { wanted, streams });
+    context.publish(createdEvent(container, request.rootfs));
+    return container;
+  } finally {
+    streams?.close();
+    containers.free(request.id);
+  }
+}
+
+function readRequest(context: TaskContext, request: CreateRequest): Wanted {
+  const spec = readBundleSpec(request.bundle);
+  const type = podTypeOf(spec.annotations ?? {});
+  const isSandbox = type.type !== "container";
+  if (isSandbox && (request.id !== context.id || context.pod !== undefined)) {
+    throw new MukonError("TASK_EXISTS", `this shim has pod ${context.id} already`);
+  }
+  return { ...request, spec, disks: rootfsDisks(request.rootfs), isSandbox };
+}
+
+function requirePod(context: TaskContext): TaskPod {
+  const sandbox = context.containers.find(context.id);
+  if (context.pod !== undefined && sandbox !== undefined && sandbox.init.exit === undefined) {
+    return context.pod;
+  }
+  throw new MukonError("POD_NOT_RUNNING", `pod ${context.id} is not running`, {
+    hint: "the pod has ended; its client must make a new one",
+  });
+}
+
+interface Making {
+  wanted: Wanted;
+  streams: OpenStreams;
+}
+
+async function createWithPod(
+  context: TaskContext,
+  exits: Exits,
+  making: Making,
+): Promise<Container> {
+  const { id, bundle, spec, configurationPath } = making.wanted;
+  const pod = await context.createPod({
+    id,
+    namespace: context.namespace,
+    bundle,
+    socketPath: context.socketPath,
+    configurationPath: configurationPath ?? context.startOptions().configurationPath,
+    annotations: spec.annotations ?? {},
+    sizing: sizingOf(spec),
+    hostname: hostnameOf(spec, id),
+    dns: nameServerLines(spec),
+    log: context.log,
+    onEvent: (event) => exits.onEvent(event),
+  });
+  try {
+    const container = await createInPod(pod, context, making);
+    context.pod = pod;
+    void pod.lost.then((error) => exits.onLost(error));
+    return container;
+  } catch (error) {
+    await pod.destroy().catch((failure: unknown) => {
+      context.log.error("a pod that failed is not cleaned up wholly", { error: failure });
+    });
+    throw error;
+  }
+}
+
+async function createInPod(
+  pod: TaskPod,
+  context: TaskContext,
+  { wanted, streams }: Making,
+): Promise<Container> {
+  const { id, bundle, spec, isSandbox } = wanted;
+  const disks: PodDisk[] = [];
+  try {
+    const { layers, scratch } = await attachDisks(pod, wanted.disks, disks);
+    await pod.keeper.createContainer(
+      {
+        containerId: id,
+        spec: { ...spec },
+        layers,
+        ...(scratch === undefined ? {} : { scratch }),
+        stdio: streams.stdio,
+        timeoutMs: pod.configuration.runtime.createContainerTimeout * 1000,
+      },
+      streams.descriptors,
+    );
+    const init = new TaskProcess({ containerId: id, execId: "", streams: wanted.streams });
+    const isInputClosed = context.containers.isInputClosedEarly(id);
+    const container: Container = {
+      ...{ id, bundle, isSandbox, init, disks },
+      execs: new Map(),
+      pid: pod.vmmPid,
+    };
+    context.containers.add(container);
+    if (isInputClosed) pod.keeper.closeStdin({ containerId: id }).catch(() => {});
+    return container;
+  } catch (error) {
+    if (!isSandbox) await detachDisks(pod, disks, context);
+    throw error;
+  }
+}
+
+/** Notes each disk in `attached` as soon as it is one. */
+async function attachDisks(
+  pod: TaskPod,
+  files: RootfsDisks,
+  attached: PodDisk[],
+): Promise<{ layers: { source: string }[]; scratch?: { source: string } }> {
+  const attach = async (path: string, readOnly: boolean): Promise<{ source: string }> => {
+    const disk = await pod.attachDisk(path, { readOnly });
+    attached.push(disk);
+    return { source: disk.source };
+  };
+  const layers: { source: string }[] = [];
+  for (const path of files.layers) layers.push(await attach(path, true));
+  if (files.scratch === undefined) return { layers };
+  return { layers, scratch: await attach(files.scratch, false) };
+}
+
+/** A disk that the guest does not let go of stays plugged in, unused; that is no failure. */
+export async function detachDisks(
+  pod: TaskPod,
+  disks: readonly PodDisk[],
+  context: TaskContext,
+): Promise<void> {
+  for (const { diskId } of disks.toReversed()) {
+    await pod.keeper.detachDisk({ diskId }).catch((error: unknown) => {
+      context.log.warn("a disk could not be unplugged", { diskId, error });
+    });
+  }
+}
