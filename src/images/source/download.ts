@@ -15,6 +15,9 @@ import { downloadFailure } from "./failures.ts";
 export const LAYOUT_NAME = "layout";
 export const IMAGE_NAME = "image";
 
+/** Packing layers only to unpack them again would cost time. */
+const KEEP_PLAIN = "--dest-oci-accept-uncompressed-layers";
+
 export interface DownloadOptions {
   workspace: Workspace;
   limits: ImageLimits;
@@ -61,7 +64,7 @@ export async function downloadImage(
     argument.replace("--authfile", "--src-authfile"),
   );
   const source = `docker://${reference.host}/${reference.repository}@${digest}`;
-  const argv = copyCommand([...tls, ...auth, "--retry-times=2"], source);
+  const argv = copyCommand([KEEP_PLAIN, ...tls, ...auth, "--retry-times=2"], source);
   const result = await skopeo(argv, { ...options, hasNetwork: true });
   if (result.code !== 0) throw downloadFailure(reference.text, result);
 }
@@ -73,16 +76,16 @@ export async function copyLocalImage(
   options: DownloadOptions,
 ): Promise<void> {
   const name = reference.name === undefined ? "" : `:${reference.name}`;
-  const argv = copyCommand([], `${reference.kind}:/input${name}`);
+  // Of layers that a docker-archive holds plain, skopeo would say that they are compressed.
+  const asTheyAre = reference.kind === "docker-archive" ? [] : [KEEP_PLAIN];
+  const argv = copyCommand(asTheyAre, `${reference.kind}:/input${name}`);
   const result = await skopeo(argv, { ...options, inputPath });
   if (result.code !== 0) throw downloadFailure(reference.text, result);
 }
 
-/** Layers stay as they are: packing them only to unpack them again would cost time. */
 function copyCommand(options: string[], source: string): string[] {
   const target = `oci:/work/${LAYOUT_NAME}:${IMAGE_NAME}`;
-  const kept = ["--dest-oci-accept-uncompressed-layers", "--remove-signatures"];
-  return ["copy", "--quiet", ...kept, ...options, source, target];
+  return ["copy", "--quiet", "--remove-signatures", ...options, source, target];
 }
 
 /** Signatures are checked as the host's policy says; a host without one accepts all. */
