@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createLogger } from "../../logging/logger.ts";
 import { type GarbageOptions, MINIMUM_AGE_MS } from "./options.ts";
-import { collectBlocks, collectUsers } from "./orphans.ts";
+import { collectBlocks, collectGroups, collectUsers } from "./orphans.ts";
 import { collectSandboxes } from "./sandboxes.ts";
 import { collectSockets } from "./sockets.ts";
+
+/** In this order: a sandbox that is torn down leaves no orphans, a half-gone one does. */
+const COLLECTORS = [
+  collectSandboxes,
+  collectUsers,
+  collectGroups,
+  collectBlocks,
+  collectSockets,
+] as const;
 
 /**
  * Cleans up after shims that were killed, and after a power failure: sandboxes without a shim,
@@ -19,9 +28,8 @@ export async function collectGarbage(options: Partial<GarbageOptions> = {}): Pro
     minimumAgeMs: options.minimumAgeMs ?? MINIMUM_AGE_MS,
     onFailure: options.onFailure ?? logFailure,
   };
-  // In this order: a sandbox that is torn down leaves no orphans, a half-gone one does.
   const removed: string[] = [];
-  for (const collect of [collectSandboxes, collectUsers, collectBlocks, collectSockets]) {
+  for (const collect of COLLECTORS) {
     removed.push(...(await collect(all)));
   }
   return removed;

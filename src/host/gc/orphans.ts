@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync } from "node:fs";
 import { identitiesDirectory, sandboxDirectory } from "../../linux/paths.ts";
-import { type Account, blockOfAccount, readUserRecords, readUsers } from "../identity/accounts.ts";
+import {
+  type Account,
+  blockOfAccount,
+  blockOfGroup,
+  readGroups,
+  readUserRecords,
+  readUsers,
+} from "../identity/accounts.ts";
 import { removeName } from "../identity/backend.ts";
 import { blockTakenAtMs, claimBlock, freeBlock, listBlocks } from "../identity/blocks.ts";
 import { type IdentityBackend, identityOf } from "../identity/types.ts";
@@ -21,17 +28,34 @@ interface OrphanUser extends Account {
 
 /** Removes users of ours whose block nobody has: after a reboot, all that useradd has made. */
 export async function collectUsers(options: GarbageOptions): Promise<string[]> {
-  const users = [
-    ...readUsers().map((user) => ({ ...user, backend: "useradd" as const })),
-    ...readUserRecords().map((user) => ({ ...user, backend: "user-records" as const })),
-  ].flatMap((user): OrphanUser[] => {
-    const number = blockOfAccount(user);
-    return number === undefined ? [] : [{ ...user, number }];
+  return await removeEach(
+    [...usersOf("useradd", readUsers()), ...usersOf("user-records", readUserRecords())],
+    {
+      describe: ({ name }) => `user ${name}`,
+      remove: removeOrphanUser,
+      options,
+    },
+  );
+}
+
+/** Removes groups of ours without a user: the machine went down between groupadd and useradd. */
+export async function collectGroups(options: GarbageOptions): Promise<string[]> {
+  const named = new Set(readUsers().map(({ name }) => name));
+  const groups = readGroups().flatMap((group): OrphanUser[] => {
+    const number = named.has(group.name) ? undefined : blockOfGroup(group);
+    return number === undefined ? [] : [{ ...group, number, backend: "useradd" }];
   });
-  return await removeEach(users, {
-    describe: ({ name }) => `user ${name}`,
+  return await removeEach(groups, {
+    describe: ({ name }) => `group ${name}`,
     remove: removeOrphanUser,
     options,
+  });
+}
+
+function usersOf(backend: IdentityBackend, accounts: readonly Account[]): OrphanUser[] {
+  return accounts.flatMap((account) => {
+    const number = blockOfAccount(account);
+    return number === undefined ? [] : [{ ...account, number, backend }];
   });
 }
 

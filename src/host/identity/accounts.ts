@@ -61,6 +61,19 @@ export function blockOfAccount(account: Account): number | undefined {
   return isOurs ? number : undefined;
 }
 
+/**
+ * The block that a group was made for, by its name and number alone, which is all that groups have;
+ * undefined: it is not one of ours.
+ */
+export function blockOfGroup({ name, id }: Account): number | undefined {
+  const number = Math.floor(id / ID_BLOCK_SIZE);
+  const isOurs =
+    number > 0 &&
+    id % ID_BLOCK_SIZE === VMM_OFFSET &&
+    /(?:^|\D)(\d+)$/.exec(name)?.[1] === String(number);
+  return isOurs ? number : undefined;
+}
+
 /** Blocks that hold an id, of anyone, which has a name on this host. */
 export function namedBlocks(): Set<number> {
   const accounts = [...readUsers(), ...readGroups(), ...readUserRecords()];

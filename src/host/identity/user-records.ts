@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
-import { writeFileAtomic } from "../../linux/atomic-file.ts";
 import { run } from "../../linux/run.ts";
 import { accountComment, userRecordsDirectory } from "./accounts.ts";
 
@@ -70,18 +77,24 @@ export async function createUserRecord(user: NewUser): Promise<void> {
   );
 }
 
-/** Idempotent. */
+/** Idempotent. The file that shows there is something to remove goes last. */
 export function removeUserRecord(user: NewUser): void {
-  for (const kind of ["user", "group"]) {
-    // The name that looks-ups by number follow goes first.
+  for (const kind of ["group", "user"]) {
     rmSync(join(userRecordsDirectory(), `${user.id}.${kind}`), { force: true });
     rmSync(join(userRecordsDirectory(), `${user.name}.${kind}`), { force: true });
   }
 }
 
+/**
+ * Not by way of a temporary file, whose name the journal would not know: nobody can have asked for
+ * this user yet, so half a record does no harm.
+ */
 function writeRecord(file: string, link: string, record: Record<string, unknown>): void {
   const directory = userRecordsDirectory();
-  writeFileAtomic(join(directory, file), `${JSON.stringify(record)}\n`, { mode: 0o644 });
+  const path = join(directory, file);
+  writeFileSync(path, `${JSON.stringify(record)}\n`);
+  // Whatever the umask is: every program may ask for names.
+  chmodSync(path, 0o644);
   rmSync(join(directory, link), { force: true });
   symlinkSync(file, join(directory, link));
 }

@@ -21,6 +21,7 @@ import {
   runtimeDirectoryRoot,
   shimSocketsDirectory,
 } from "../../../src/linux/paths.ts";
+import { run } from "../../../src/linux/run.ts";
 import { useTemporaryRoots } from "../../unit/host/roots.ts";
 import { leavesNoTrace, PREFIX, SKIP_UNLESS_ROOT, testIdentities, traces } from "./support.ts";
 
@@ -203,6 +204,12 @@ describe("cleaning up what no sandbox knows of", { skip: SKIP_UNLESS_ROOT }, () 
       assert.deepEqual(leftovers(), []);
     });
   }
+
+  it("removes a group that was made, when its user was not", async () => {
+    await run(["groupadd", "-g", String(user.id), user.name]);
+    assert.deepEqual(await collectGarbage(), [`group ${user.name}`]);
+    assert.deepEqual(leftovers(), []);
+  });
 
   it("leaves the users of another run root alone", async (test) => {
     const own = process.env.MUKON_RUN_ROOT;

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import {
   accountComment,
   blockOfAccount,
+  blockOfGroup,
   parseAccounts,
 } from "../../../src/host/identity/accounts.ts";
 import {
@@ -101,6 +102,18 @@ describe("accounts", () => {
     assert.equal(blockOfAccount({ ...ours, id: ours.id + 1 }), undefined);
     assert.equal(blockOfAccount({ ...ours, name: "kata-30001" }), undefined);
     assert.equal(blockOfAccount({ ...ours, comment: "mukon /another/run" }), undefined);
+  });
+});
+
+describe("groups", () => {
+  it("are ours only when name and number agree", () => {
+    const id = identityOf(30_000, "", "useradd").vmm.gid;
+    const block = (name: string, gid: number) => blockOfGroup({ name, id: gid, comment: "" });
+    assert.equal(block("kata-30000", id), 30_000);
+    assert.equal(block("kata-30000", id + 1), undefined);
+    assert.equal(block("kata-0", 1), undefined);
+    assert.equal(block("kata-130000", id), undefined);
+    assert.equal(block("staff", id), undefined);
   });
 });
 
