@@ -116,8 +116,8 @@ async function startMachine(draft: Draft): Promise<Machine> {
   writeSandboxState(draft.key, state);
   const sockets = makePodSockets(draft.descriptors);
   const [vmm, keeper] = await both(
-    stages.run("vmm", () => startVmm(draft, { identity, files, probe, sockets })),
-    stages.run("keeper", async () =>
+    stages.run("launch-vmm", () => startVmm(draft, { identity, files, probe, sockets })),
+    stages.run("launch-keeper", async () =>
       launchVerified(await keeperLaunch(identity, sockets.keeper), {
         journal: draft.journal,
         seccomp: "any",
