@@ -40,6 +40,7 @@ export async function execInContainer(
     });
     try {
       await task.exec({ ...target, terminal, streams, spec });
+      attachment.beginInput();
       return await runToEnd({ task, target, terminal, drain: () => attachment.drain() });
     } finally {
       attachment.close();

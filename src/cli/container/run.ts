@@ -40,6 +40,8 @@ export async function runContainer(input: RunInput): Promise<number> {
     if (options.detach) return await runDetached({ task, bundle, options, abort });
     return await runAttached({ task, bundle, options, abort });
   } catch (error) {
+    // A shim without a pod would stay a while for its next container.
+    await task?.shutdown(id).catch(() => {});
     task?.close();
     // What cannot be removed now must not hide why the run failed; mukon gc finds it.
     await removeBundleAndShim(id, name).catch((failure: Error) =>
@@ -85,6 +87,7 @@ async function runAttached(started: Started): Promise<number> {
   let leaveRawMode = (): void => {};
   try {
     await create(task, bundle, streams);
+    attachment.beginInput();
     const exit = await (async () => {
       const ended = task.wait({ id: record.id });
       ended.catch(() => {});

@@ -17,6 +17,11 @@ export interface AttachOptions {
 
 /** The caller's streams, joined to those of a process in a container. */
 export interface Attachment {
+  /**
+   * To be called when the shim has opened the FIFOs: what nobody holds open would be lost with the
+   * end of a short input, and so would the end itself.
+   */
+  beginInput(): void;
   /** To be called when the process has ended; settles when all of its output was written. */
   drain(): Promise<void>;
   /** Lets go of everything at once. */
@@ -40,9 +45,12 @@ export function attach(options: AttachOptions): Attachment {
       ? []
       : [pump(options.paths.stderr, process.stderr, { copy, closed })]),
   ];
-  const stopInput =
-    options.paths.stdin === "" ? () => {} : pumpInput(options.paths.stdin, options.onInputEnd);
+  let stopInput = (): void => {};
   return {
+    beginInput() {
+      const { stdin } = options.paths;
+      if (stdin !== "") stopInput = pumpInput(stdin, options.onInputEnd);
+    },
     async drain() {
       stopInput();
       await Promise.all(outputs.map((output) => output.drain()));
