@@ -33,11 +33,16 @@ export interface VmmRequest {
   descriptors: OwnedDescriptors;
 }
 
-/** Which accelerator the pod's VMM will use, and why. @throws ACCELERATOR_UNAVAILABLE */
+/**
+ * Which accelerator the pod's VMM will use, and why.
+ * @throws ACCELERATOR_UNAVAILABLE, KVM_GROUP_ROOT and the other codes of the KVM node
+ */
 export async function chooseAccelerator(
   settings: QemuSettings,
   files: GuestFiles,
 ): Promise<ProbeResult> {
+  // Where KVM is demanded, the error is about the node that it fails for.
+  if (settings.accelerator === "kvm") kvmGroup();
   return await probeAccelerator({
     wanted: settings.accelerator,
     qemuPath: settings.path,
