@@ -16,6 +16,8 @@ export interface MukonOptions {
   env?: NodeJS.ProcessEnv;
   /** Default: two minutes. */
   timeoutMs?: number;
+  /** A command that runs it, such as `unshare --mount --`. */
+  under?: readonly string[];
 }
 
 /** The command line under test, as an argument vector. */
@@ -31,7 +33,7 @@ export async function mukon(args: readonly string[], options: MukonOptions = {})
 
 /** Starts `mukon ARGS…` with pipes; its standard input stays open. */
 export function startMukon(args: readonly string[], options: MukonOptions = {}): ChildProcess {
-  const [program = "node", ...rest] = MUKON;
+  const [program = "node", ...rest] = [...(options.under ?? []), ...MUKON];
   return spawn(program, [...rest, ...args], {
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, ...options.env },

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { readGroups, readUserRecords, readUsers } from "../../src/host/identity/accounts.ts";
+import { listMounts } from "../../src/linux/mounts.ts";
+import { runtimeDirectoryRoot } from "../../src/linux/paths.ts";
+import { listProcesses, readProcessStatus } from "../../src/linux/process-status.ts";
+
+export interface Traces {
+  runRoot: string;
+  /** First id, inclusive, and last one, exclusive. */
+  ids: { start: number; end: number };
+}
+
+/** Caches and locks, which are meant to stay until the next boot. */
+const KEPT_FILES = /^(accelerator\.json|guest-verified\.json|[^/]*\.lock)$/;
+const KEPT_TREE = /^programs(\/|$)/;
+
+/** Everything on this host that pods of one run root and range of ids could have left, as lines. */
+export function findLeftovers({ runRoot, ids }: Traces): string[] {
+  const isOurs = (id: number): boolean => id >= ids.start && id < ids.end;
+  return [
+    ...processesOf(runRoot, isOurs),
+    ...[...readUsers(), ...readUserRecords()]
+      .filter(({ id }) => isOurs(id))
+      .map(({ name }) => `user ${name}`),
+    ...readGroups()
+      .filter(({ id }) => isOurs(id))
+      .map(({ name }) => `group ${name}`),
+    ...entries(runtimeDirectoryRoot())
+      .filter((name) => isOurs(Number(name)))
+      .map((name) => `runtime directory ${name}`),
+    ...listMounts()
+      .filter(({ mountPoint }) => mountPoint.startsWith(`${runRoot}/`))
+      .map(({ mountPoint }) => `mount ${mountPoint}`),
+    ...filesOf(runRoot),
+  ];
+}
+
+function processesOf(runRoot: string, isOurs: (id: number) => boolean): string[] {
+  const found: string[] = [];
+  for (const pid of listProcesses()) {
+    const status = readProcessStatus(pid);
+    if (status === undefined || status.state === "Z") continue;
+    const ids = [...status.uids, ...status.gids, ...status.groups];
+    // Those that are still root have an environment that says where they belong.
+    const environment = `${readText(`/proc/${pid}/environ`)}\0`;
+    if (!ids.some(isOurs) && !environment.includes(`MUKON_RUN_ROOT=${runRoot}\0`)) continue;
+    found.push(
+      `process ${pid} ${readText(`/proc/${pid}/cmdline`).replaceAll("\0", " ").slice(0, 150)}`,
+    );
+  }
+  return found;
+}
+
+/** Empty directories right below the run root stay, too. */
+function filesOf(runRoot: string): string[] {
+  return readdirSync(runRoot, { recursive: true, withFileTypes: true })
+    .map((entry) => ({ entry, path: relative(runRoot, join(entry.parentPath, entry.name)) }))
+    .filter(({ entry, path }) => {
+      if (KEPT_TREE.test(path) || KEPT_FILES.test(path)) return false;
+      return path.includes("/") || !entry.isDirectory();
+    })
+    .map(({ path }) => `file ${path}`);
+}
+
+function entries(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
