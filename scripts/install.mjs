@@ -2,7 +2,10 @@
 // Installs the bundles of dist/ for all users:
 //   PREFIX/lib/mukon/*.cjs, koffi.node    the programs
 //   PREFIX/bin/{mukon,containerd-shim-mukon-v2}  links to them
-//   PREFIX/share/… is not used; a configuration is installed to /etc/mukon only when none is there.
+// and, where systemd runs, the unit that cleans up at boot. /etc/mukon/configuration.toml is written
+// only when there is none.
+
+import { spawnSync } from "node:child_process";
 import {
   copyFileSync,
   existsSync,
@@ -31,6 +34,7 @@ for (const [command, program] of Object.entries(commands)) {
   symlinkSync(join(library, program), link);
 }
 installConfiguration();
+installBootCleanUp();
 
 /** Under a new name first: a program that runs keeps its old file. */
 function installFile(name) {
@@ -55,4 +59,13 @@ function installConfiguration() {
   if (existsSync(file)) return;
   mkdirSync(target, { recursive: true, mode: 0o755 });
   copyFileSync(join(root, "config", "configuration.toml"), file);
+}
+
+/** Pods of before a crash leave users in /etc/passwd; only a clean-up at boot finds them by itself. */
+function installBootCleanUp() {
+  if (process.env.MUKON_PREFIX !== undefined || !existsSync("/run/systemd/system")) return;
+  const unit = "mukon-gc.service";
+  const source = join(root, "deploy", unit);
+  copyFileSync(source, join("/etc/systemd/system", unit));
+  spawnSync("systemctl", ["enable", "--quiet", unit], { stdio: "inherit" });
 }

@@ -92,7 +92,9 @@ function readStat(pid: number): string[] {
 /** Whether the process with this pid still runs and is the one that began at `startTime`. */
 export function isSameProcess(pid: number, startTime: bigint): boolean {
   const [state, ...fields] = readStat(pid);
-  return state !== "Z" && state !== "X" && fields[18] === String(startTime);
+  // A process whose first thread has ended looks like a zombie while the others run.
+  const isOver = state === "X" || (state === "Z" && listThreads(pid).length <= 1);
+  return !isOver && fields[18] === String(startTime);
 }
 
 export const NAMESPACES = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"] as const;
