@@ -7,7 +7,6 @@ import { loadConfiguration } from "../config/load.ts";
 import { acquireIdentity } from "../host/identity/acquire.ts";
 import type { PodIdentity } from "../host/identity/types.ts";
 import type { Journal } from "../host/journal/journal.ts";
-import { tearDown } from "../host/journal/tear-down.ts";
 import type { LaunchedProcess } from "../host/launcher/types.ts";
 import { createRuntimeDirectory } from "../host/runtime-dir/runtime-dir.ts";
 import { sandboxKey } from "../host/sandbox-key.ts";
@@ -23,7 +22,7 @@ import { Loss } from "./loss.ts";
 import type { ExitedEvent, KeeperEvent, OomEvent } from "./messages/events.ts";
 import { OwnedDescriptors } from "./owned-descriptors.ts";
 import { Pod } from "./pod.ts";
-import { openPodJournal } from "./pod-journal.ts";
+import { openPodJournal, tearDownOwn } from "./pod-journal.ts";
 import { makePodSockets, type PodSockets } from "./pod-sockets.ts";
 import { Stages } from "./stages.ts";
 import { chooseAccelerator, vmmLaunch } from "./vmm.ts";
@@ -33,7 +32,7 @@ export interface PodRequest {
   namespace: string;
   /** Directory of the bundle that the pod is made for. */
   bundle: string;
-  /** Of the shim; removed with the pod. */
+  /** Of the shim, which may outlive the pod. */
   socketPath: string;
   /** A configuration file that wins over all others. */
   configurationPath?: string | undefined;
@@ -74,7 +73,7 @@ export async function createPod(request: PodRequest): Promise<Pod> {
   const stages = new Stages();
   const key = sandboxKey(request);
   const configuration = await stages.run("configuration", () => configure(request));
-  const journal = await stages.run("journal", () => openPodJournal(key, request.socketPath));
+  const journal = await stages.run("journal", () => openPodJournal(key));
   request.onJournal?.();
   const descriptors = new OwnedDescriptors();
   const draft: Draft = { request, key, stages, configuration, journal, descriptors };
@@ -86,7 +85,7 @@ export async function createPod(request: PodRequest): Promise<Pod> {
   } catch (error) {
     descriptors.closeAll();
     journal.close();
-    await tearDown(key).catch((failure: unknown) => {
+    await tearDownOwn(key).catch((failure: unknown) => {
       request.log.error("a pod that did not start is not cleaned up wholly", { error: failure });
     });
     throw error;

@@ -3,36 +3,39 @@ import { MukonError } from "../errors/mukon-error.ts";
 import { Journal, OWNER_ROLE, readJournal } from "../host/journal/journal.ts";
 import { isRunning } from "../host/journal/liveness.ts";
 import { tearDown } from "../host/journal/tear-down.ts";
+import type { ProcessHandle } from "../linux/pidfd.ts";
 
 /**
  * Begins the journal of a pod, of which this process is the owner. What a killed owner left under
  * the same name is cleaned up first.
  * @throws SANDBOX_EXISTS when its owner lives, SANDBOX_KEY_INVALID, TEARDOWN_INCOMPLETE
  */
-export async function openPodJournal(key: string, socketPath: string): Promise<Journal> {
-  const journal = await openOrReplace(key);
-  journal.append({ type: "socket", path: socketPath });
-  return journal;
-}
-
-async function openOrReplace(key: string): Promise<Journal> {
+export async function openPodJournal(key: string): Promise<Journal> {
   try {
     return Journal.open(key);
   } catch (error) {
     if (!(error instanceof MukonError) || error.code !== "SANDBOX_EXISTS") throw error;
-    // Asked again under the sandbox's lock: another shim may be cleaning up too.
-    const isReplaced = await tearDown(key, { isWanted: () => !hasLivingOwner(key) });
+    // Asked under the sandbox's lock: another shim may be cleaning up too.
+    const isReplaced = await tearDown(key, { isWanted: () => !ownersOf(key).some(isRunning) });
     if (!isReplaced) throw error;
     return Journal.open(key);
   }
 }
 
-/** The shim of a pod that this process can no longer be is another one. */
-function hasLivingOwner(key: string): boolean {
-  return readJournal(key).entries.some(
-    (entry) =>
-      entry.type === "process" &&
-      entry.role === OWNER_ROLE &&
-      isRunning({ pid: entry.pid, startTime: BigInt(entry.startTime) }),
+/**
+ * Gives back all that this process has acquired for a pod. When somebody else has cleaned up
+ * already, a later pod of the same name is left alone.
+ * @throws TEARDOWN_INCOMPLETE; the journal is kept then, for `mukon gc`
+ */
+export async function tearDownOwn(key: string): Promise<void> {
+  const isOurs = (): boolean => ownersOf(key).some(({ pid }) => pid === process.pid);
+  await tearDown(key, { isWanted: isOurs });
+}
+
+function ownersOf(key: string): ProcessHandle[] {
+  return readJournal(key).entries.flatMap((entry) =>
+    entry.type === "process" && entry.role === OWNER_ROLE
+      ? [{ pid: entry.pid, startTime: BigInt(entry.startTime) }]
+      : [],
   );
 }

@@ -3,10 +3,10 @@ import { closeSync } from "node:fs";
 import type { Configuration } from "../config/keys/registry.ts";
 import type { MukonError } from "../errors/mukon-error.ts";
 import type { Journal } from "../host/journal/journal.ts";
-import { tearDown } from "../host/journal/tear-down.ts";
 import { openDisk } from "./disk-file.ts";
 import type { KeeperClient } from "./keeper-client.ts";
 import type { Loss } from "./loss.ts";
+import { tearDownOwn } from "./pod-journal.ts";
 
 /** How long the guest has to end tidily; nothing in it outlives the pod. */
 const DESTROY_TIMEOUT_MS = 2_000;
@@ -88,7 +88,7 @@ export class Pod {
     keeper.close();
     journal.close();
     try {
-      await tearDown(key);
+      await tearDownOwn(key);
     } finally {
       // Not before: a request that is on its way must not find another file under this number.
       closeSync(descriptorSocketFd);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { Task } from "../generated/containerd/task_pb.ts";
 import { Task as TaskV3 } from "../generated/containerd/task_v3_pb.ts";
-import { tearDown } from "../host/journal/tear-down.ts";
 import { sandboxKey } from "../host/sandbox-key.ts";
 import { createPod } from "../sandbox/create-pod.ts";
+import { tearDownOwn } from "../sandbox/pod-journal.ts";
 import { TtrpcServer } from "../ttrpc/server.ts";
 import type { ShimArguments } from "./arguments.ts";
 import { forwardTo } from "./events/forward.ts";
@@ -13,6 +12,7 @@ import { EventPublisher } from "./events/publisher.ts";
 import { IdleTimer } from "./idle-timer.ts";
 import { openShimLog, type ShimLog } from "./log.ts";
 import { type RuntimeOptions, readStartOptions } from "./options.ts";
+import { OwnSocket } from "./own-socket.ts";
 import { OPTIONS_VARIABLE } from "./start/daemon-process.ts";
 import { Containers } from "./task/container.ts";
 import type { TaskContext } from "./task/context.ts";
@@ -23,7 +23,9 @@ import { Tasks } from "./task/tasks.ts";
 const LISTENING_FD = 3;
 /** Less than a client waits for the answer to a Shutdown. */
 const FLUSH_MS = 2_000;
-const IDLE_MS = 15_000;
+/** For a client to connect after `start` has told it where. */
+const FIRST_VISIT_MS = 15_000;
+const IDLE_MS = 5_000;
 /** For the answer to the last call to get out. */
 const LAST_WORDS_MS = 100;
 
@@ -32,6 +34,7 @@ export function serve(options: ShimArguments): void {
   const key = sandboxKey(options);
   const log = openShimLog({ ...options, key });
   const { logger } = log;
+  const socket = new OwnSocket(options.socket);
   const publisher = makePublisher(options, logger);
   const containers = new Containers();
   const context: TaskContext = {
@@ -49,15 +52,20 @@ export function serve(options: ShimArguments): void {
   const end = async (why: string): Promise<void> => {
     logger.info(`the shim ends: ${why}`);
     // Nobody else may find this shim any more.
-    rmSync(options.socket, { force: true });
+    socket.remove();
+    await context.pod?.destroy().catch((error: unknown) => {
+      logger.error("the pod is not cleaned up wholly", { error });
+    });
     await publisher?.flush(FLUSH_MS);
     setTimeout(() => process.exit(0), LAST_WORDS_MS);
   };
-  const idle = new IdleTimer(
-    IDLE_MS,
-    () => containers.isEmpty,
-    () => void end("nothing to do"),
-  );
+  const idle = new IdleTimer({
+    firstMs: FIRST_VISIT_MS,
+    laterMs: IDLE_MS,
+    // Without its socket nobody can come back: somebody has cleaned up after this shim.
+    isUnused: () => containers.isEmpty || !socket.isThere,
+    onIdle: () => void end("nothing to do"),
+  });
   const handlers = taskHandlers(tasks, async () => {
     if (containers.isEmpty) await end("it was shut down");
   });
@@ -65,7 +73,7 @@ export function serve(options: ShimArguments): void {
   listen(server, idle);
   onSignals(async (signal) => {
     logger.warn(`the shim ends on ${signal}`);
-    await tearDown(key).catch((error: unknown) => logger.error("clean-up failed", { error }));
+    await tearDownOwn(key).catch((error: unknown) => logger.error("clean-up failed", { error }));
     await end(signal);
   }, log);
 }
