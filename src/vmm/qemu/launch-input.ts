@@ -32,6 +32,7 @@ const LaunchInput = v.object({
     "",
   ),
   isDebug: v.optional(v.boolean(), false),
+  isClone: v.optional(v.boolean(), false),
 });
 
 /**
@@ -42,6 +43,8 @@ const LaunchInput = v.object({
  * - `name`: shown in the process list, so nothing secret.
  * - `machineAccelerators`, `cpuFeatures`, `kernelParams`: Kata's settings of these names.
  * - `isDebug`: the kernel and the agent say more on the console.
+ * - `isClone`: the machine is filled from a saved state rather than booted; all else must be as it
+ *   was for the machine that was saved.
  */
 export type QemuLaunchInput = v.InferInput<typeof LaunchInput>;
 export type CheckedLaunchInput = v.InferOutput<typeof LaunchInput>;

@@ -4,7 +4,7 @@ import { type CheckedLaunchInput, checkLaunchInput, type QemuLaunchInput } from 
 import { CONFINED_ARGUMENTS, machineArguments } from "./machine.ts";
 
 /** What a descriptor of QEMU is: a connected socket, or a file that is open for reading. */
-export type DescriptorSlot = "qmp" | "agent" | "console" | "kernel" | "initrd" | "image";
+export type DescriptorSlot = "qmp" | "agent" | "console" | "kernel" | "initrd" | "image" | "state";
 
 /** How to start QEMU: the descriptors, in order, become 3, 4, 5 and so on of the child. */
 export interface LaunchPlan {
@@ -26,6 +26,8 @@ const DESCRIPTORS: readonly DescriptorSlot[] = [
   "initrd",
   "image",
 ];
+/** Where a clone finds the state that it is to be filled with. */
+export const STATE_DESCRIPTOR = FIRST_DESCRIPTOR + DESCRIPTORS.length;
 const BYTES_PER_MIB = 1024 * 1024;
 /** Address space for memory devices beside the image. */
 const SPARE_MEMORY_MIB = 1024;
@@ -54,7 +56,9 @@ export function planQemuLaunch(input: QemuLaunchInput): LaunchPlan {
     ...bridgeArguments(),
     ...imageArguments(checked),
   ];
-  return { argv, descriptors: DESCRIPTORS };
+  if (!checked.isClone) return { argv, descriptors: DESCRIPTORS };
+  // Deferred: the keeper first has to say what of the state is not to be filled in.
+  return { argv: [...argv, "-incoming", "defer"], descriptors: [...DESCRIPTORS, "state"] };
 }
 
 function controlArguments(): string[] {
