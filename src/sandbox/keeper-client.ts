@@ -77,6 +77,7 @@ export class KeeperClient {
   }
 
   boot = this.#method("boot");
+  saveState = this.#method("saveState");
   prepareSandbox = this.#method("prepareSandbox");
   attachDisk = this.#method("attachDisk");
   detachDisk = this.#method("detachDisk");

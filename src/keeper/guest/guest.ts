@@ -8,6 +8,8 @@ import { plainTail } from "../../sandbox/messages/text.ts";
 import { TtrpcClient } from "../../ttrpc/client.ts";
 import { DiskSlots } from "../../vmm/qemu/disk-slots.ts";
 import { Disks } from "../../vmm/qemu/disks.ts";
+import { STATE_DESCRIPTOR } from "../../vmm/qemu/launch-plan.ts";
+import { loadMachineState, saveMachineState } from "../../vmm/qemu/machine-state.ts";
 import { QmpClient } from "../../vmm/qemu/qmp/client.ts";
 import { ConsoleRing, followConsole } from "./console-ring.ts";
 import { guestError } from "./guest-error.ts";
@@ -54,14 +56,17 @@ export class Guest {
   }
 
   /**
-   * Lets the machine run and waits for the agent. Errors: `GUEST_BOOT_FAILED`, whose details have
+   * Lets the machine run, a clone when its state is there, and waits for the agent. Errors: `GUEST_BOOT_FAILED`, whose details have
    * the `stage` and the `consoleTail`.
    */
-  async boot(timeoutMs: number): Promise<BootStage[]> {
+  async boot(timeoutMs: number, options: { isClone: boolean }): Promise<BootStage[]> {
     const deadline = performance.now() + timeoutMs;
     const left = (): number => Math.max(1, Math.ceil(deadline - performance.now()));
+    const restore = (): Promise<void> =>
+      loadMachineState(this.#qmp, { inheritedDescriptor: STATE_DESCRIPTOR, timeoutMs: left() });
     const steps: [string, () => Promise<unknown>][] = [
       ["vmm", () => this.#qmp.handshake({ timeoutMs: left() })],
+      ...(options.isClone ? [["restore", restore] as [string, () => Promise<void>]] : []),
       ["start", () => this.#qmp.execute("cont", {}, { timeoutMs: left() })],
       ["agent", () => this.agent.check({ timeoutMs: left() })],
     ];
@@ -76,6 +81,11 @@ export class Guest {
       stages.push({ name, milliseconds: Math.round(performance.now() - start) });
     }
     return stages;
+  }
+
+  /** Stops the machine for good and writes its state to a descriptor, which stays the caller's. */
+  async saveState(descriptor: number, timeoutMs: number): Promise<void> {
+    await this.#unlessLost(saveMachineState(this.#qmp, { descriptor, timeoutMs }));
   }
 
   /** What the console said last, fit to be shown; waits a moment for what is on its way. */

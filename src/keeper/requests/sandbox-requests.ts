@@ -11,14 +11,26 @@ const SEED_BYTES = 64;
 
 type SandboxHandlers = Pick<
   Handlers,
-  "boot" | "prepareSandbox" | "attachDisk" | "detachDisk" | "destroySandbox"
+  "boot" | "saveState" | "prepareSandbox" | "attachDisk" | "detachDisk" | "destroySandbox"
 >;
 
 /** Requests about the pod as a whole. */
 export function sandboxRequests(context: KeeperContext): SandboxHandlers {
   const { guest } = context;
   return {
-    boot: async ({ timeoutMs }) => ({ stages: await guest.boot(timeoutMs) }),
+    boot: async ({ timeoutMs, isClone }) => ({
+      stages: await guest.boot(timeoutMs, { isClone: isClone ?? false }),
+    }),
+    saveState: async ({ timeoutMs }, descriptors) => {
+      try {
+        // The first time is slow: what the clones will do at once, their template has done before.
+        await refresh(context);
+        await guest.saveState(descriptors[0] ?? -1, timeoutMs);
+        return {};
+      } finally {
+        closeAll(descriptors);
+      }
+    },
     prepareSandbox: async (params) => {
       await prepare(context, params);
       return {};
@@ -43,13 +55,22 @@ export function sandboxRequests(context: KeeperContext): SandboxHandlers {
   };
 }
 
-/** What must be fresh in every guest, also in one that was cloned: randomness and the clock. */
 async function prepare(
   context: KeeperContext,
   params: Parameters<Handlers["prepareSandbox"]>[0],
 ): Promise<void> {
   const { agent } = context.guest;
   const { sandboxId, hostname, dns } = params;
+  await refresh(context);
+  await asking("set the pod up", agent.call("createSandbox", { sandboxId, hostname, dns }));
+  void followOutOfMemory(agent, (containerId) => {
+    if (context.containers.has(containerId)) context.send({ event: "oom", containerId });
+  });
+}
+
+/** What must be fresh in every guest, also in one that was cloned: randomness and the clock. */
+async function refresh(context: KeeperContext): Promise<void> {
+  const { agent } = context.guest;
   const data = randomBytes(SEED_BYTES);
   const now = Date.now();
   await Promise.all([
@@ -62,8 +83,4 @@ async function prepare(
       }),
     ),
   ]);
-  await asking("set the pod up", agent.call("createSandbox", { sandboxId, hostname, dns }));
-  void followOutOfMemory(agent, (containerId) => {
-    if (context.containers.has(containerId)) context.send({ event: "oom", containerId });
-  });
 }

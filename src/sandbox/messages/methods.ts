@@ -37,9 +37,15 @@ const Stages = v.pipe(
  */
 export const METHODS = {
   boot: {
-    params: v.strictObject({ timeoutMs: TimeoutMs }),
+    params: v.strictObject({
+      timeoutMs: TimeoutMs,
+      /** The VMM waits for a saved state rather than for the word to boot. */
+      isClone: v.optional(v.boolean()),
+    }),
     result: v.strictObject({ stages: Stages }),
   },
+  /** Stops the guest for good; its state goes to the descriptor that comes with this. */
+  saveState: { params: v.strictObject({ timeoutMs: TimeoutMs }), result: Nothing },
   prepareSandbox: {
     params: v.strictObject({
       sandboxId: Identifier,
