@@ -35,6 +35,8 @@ const sandboxState = v.object({
   accelerator: v.optional(v.picklist(["kvm", "tcg"])),
   /** False: the VMM runs as root, because the configuration says so. */
   rootless: v.boolean(),
+  /** The template that it is a clone of; none: it was booted. */
+  template: v.optional(v.string()),
   /** ISO 8601. */
   createdAt: v.string(),
   identity: v.optional(identity),

@@ -47,6 +47,11 @@ export function guestDirectory(): string {
   return join(stateRoot(), "guest");
 }
 
+/** One root-only directory a template that pods are cloned from. */
+export function templatesDirectory(): string {
+  return join(stateRoot(), "templates");
+}
+
 /** Parent of the VMMs' runtime directories. `MUKON_RUNTIME_DIR_ROOT` moves it, for tests. */
 export function runtimeDirectoryRoot(): string {
   return process.env.MUKON_RUNTIME_DIR_ROOT ?? "/run/user";

@@ -24,12 +24,12 @@ export async function openPodJournal(key: string): Promise<Journal> {
 
 /**
  * Gives back all that this process has acquired for a pod. When somebody else has cleaned up
- * already, a later pod of the same name is left alone.
+ * already, a later pod of the same name is left alone, and the result is false.
  * @throws TEARDOWN_INCOMPLETE; the journal is kept then, for `mukon gc`
  */
-export async function tearDownOwn(key: string): Promise<void> {
+export async function tearDownOwn(key: string): Promise<boolean> {
   const isOurs = (): boolean => ownersOf(key).some(({ pid }) => pid === process.pid);
-  await tearDown(key, { isWanted: isOurs });
+  return await tearDown(key, { isWanted: isOurs });
 }
 
 function ownersOf(key: string): ProcessHandle[] {

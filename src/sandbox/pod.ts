@@ -38,7 +38,7 @@ export class Pod {
   readonly vmmPid: number;
   readonly #parts: PodParts;
   #disks = 0;
-  #end: Promise<void> | undefined;
+  #end: Promise<boolean> | undefined;
 
   constructor(parts: PodParts) {
     this.key = parts.key;
@@ -71,24 +71,25 @@ export class Pod {
   }
 
   /**
-   * Ends the pod and gives back everything that it has; idempotent.
+   * Ends the pod and gives back everything that it has; idempotent. Resolves to false when somebody
+   * else had done so already. With `isStopped` the guest is not asked to end by itself first.
    * @throws TEARDOWN_INCOMPLETE; the journal is kept then, for `mukon gc`
    */
-  destroy(): Promise<void> {
-    this.#end ??= this.#destroy();
+  destroy(options: { isStopped?: boolean } = {}): Promise<boolean> {
+    this.#end ??= this.#destroy(options.isStopped ?? false);
     return this.#end;
   }
 
-  async #destroy(): Promise<void> {
+  async #destroy(isStopped: boolean): Promise<boolean> {
     const { loss, keeper, journal, key, descriptorSocketFd } = this.#parts;
     loss.expect();
-    if (loss.error === undefined) {
+    if (loss.error === undefined && !isStopped) {
       await keeper.destroySandbox({ timeoutMs: DESTROY_TIMEOUT_MS }).catch(() => {});
     }
     keeper.close();
     journal.close();
     try {
-      await tearDownOwn(key);
+      return await tearDownOwn(key);
     } finally {
       // Not before: a request that is on its way must not find another file under this number.
       closeSync(descriptorSocketFd);

@@ -8,7 +8,7 @@ import { kvmGroup, kvmNode } from "../host/launcher/kvm-group.ts";
 import type { ConfinedLaunch } from "../host/launcher/types.ts";
 import { runRoot } from "../linux/paths.ts";
 import { type ProbeResult, probeAccelerator } from "../vmm/qemu/accelerator-probe.ts";
-import type { Accelerator } from "../vmm/qemu/launch-input.ts";
+import type { Accelerator, QemuLaunchInput } from "../vmm/qemu/launch-input.ts";
 import { planQemuLaunch } from "../vmm/qemu/launch-plan.ts";
 import type { GuestFiles } from "./guest-files.ts";
 import type { OwnedDescriptors } from "./owned-descriptors.ts";
@@ -29,6 +29,8 @@ export interface VmmRequest {
   accelerator: Accelerator;
   identity: PodIdentity;
   sockets: VmmSockets;
+  /** The state of a template, open for reading: the VMM is filled from it rather than booted. */
+  state?: number | undefined;
   /** Takes over the descriptors of the guest's files; close them all after the launch. */
   descriptors: OwnedDescriptors;
 }
@@ -69,18 +71,12 @@ export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
     kernel: open(request.files.kernelPath),
     initrd: open(request.files.initrdPath),
     image: open(request.files.imagePath),
+    state: request.state ?? -1,
   };
   const plan = planQemuLaunch({
-    qemuPath: settings.path,
-    accelerator: request.accelerator,
-    vcpus: settings.defaultVcpus,
-    memoryMib: settings.defaultMemory,
-    imageSizeBytes: fstatSync(slots.image).size,
+    ...machineInput(settings, request.accelerator, fstatSync(slots.image).size),
     name: request.name,
-    machineAccelerators: settings.machineAccelerators,
-    cpuFeatures: settings.cpuFeatures,
-    kernelParams: settings.kernelParams,
-    isDebug: settings.enableDebug,
+    isClone: request.state !== undefined,
   });
   return {
     role: "vmm",
@@ -90,6 +86,25 @@ export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
     groups: groupsFor(request.accelerator),
     stdio: ["ignore", "ignore", "pipe", ...plan.descriptors.map((slot) => slots[slot])],
     isRootAllowed: !settings.rootless,
+  };
+}
+
+/** The machine as the settings want it: what pods from the same template have in common. */
+export function machineInput(
+  settings: QemuSettings,
+  accelerator: Accelerator,
+  imageSizeBytes: number,
+): QemuLaunchInput {
+  return {
+    qemuPath: settings.path,
+    accelerator,
+    vcpus: settings.defaultVcpus,
+    memoryMib: settings.defaultMemory,
+    imageSizeBytes,
+    machineAccelerators: settings.machineAccelerators,
+    cpuFeatures: settings.cpuFeatures,
+    kernelParams: settings.kernelParams,
+    isDebug: settings.enableDebug,
   };
 }
 

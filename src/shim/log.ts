@@ -38,7 +38,8 @@ export function openShimLog(options: { key: string; bundle: string; isDebug: boo
   return {
     logger,
     openFile: () => {
-      if (file !== undefined) return;
+      // A second time: the sandbox, and its log with it, has begun anew.
+      if (file !== undefined) closeSync(file);
       file = openQuietly(() => openLogFile(options.key));
       if (file === undefined) return;
       for (const line of early.splice(0)) written += writeQuietly(file, line);

@@ -66,14 +66,15 @@ export const RUNTIME_KEYS = {
 
 /** [factory]: guests that are cloned rather than booted. */
 export const FACTORY_KEYS = {
-  enableTemplate: accepted({
+  enableTemplate: active({
     kind: flag(),
-    default: false,
-    about: "Start pods as clones of a guest that has already booted.",
+    default: true,
+    about:
+      "Start pods as clones of a guest that has booted already, where `mukon guest template build` has made one for exactly such machines. `false`: every guest boots.",
   }),
   templatePath: accepted({
     kind: path(),
     default: "/run/vc/vm/template",
-    about: "Where the booted guest is kept.",
+    about: "Where Kata keeps the booted guest. Templates of mukon's are in its state directory.",
   }),
 };

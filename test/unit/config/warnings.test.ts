@@ -37,10 +37,10 @@ test("what Kata knows and mukon does not is said to have no effect", async (t) =
 test("a setting without effect warns only when it asks for something else than the default", async (t) => {
   const loaded = await load(
     t,
-    "[runtime]\nsandbox_cgroup_only = true\n[factory]\nenable_template = true\n",
+    '[runtime]\nsandbox_cgroup_only = true\n[factory]\ntemplate_path = "/x"\n',
   );
   assert.equal(loaded.warnings.length, 1);
-  assert.match(loaded.warnings[0] ?? "", /:4: factory\.enable_template .*no effect/);
+  assert.match(loaded.warnings[0] ?? "", /:4: factory\.template_path .*no effect/);
 });
 
 test("a warning carries no control characters of the file into the terminal", async (t) => {

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Socket } from "node:net";
+import { KeeperClient } from "./keeper-client.ts";
+import { Loss } from "./loss.ts";
+import type { Machine, MachineDraft } from "./machine.ts";
+import type { ExitedEvent, KeeperEvent, OomEvent } from "./messages/events.ts";
+import { Pod } from "./pod.ts";
+
+/** A clone is there in a fraction of this, also on a machine with much else to do. */
+const CLONE_TIMEOUT_MS = 10_000;
+
+/** What happens in the guest, for whoever has asked for it. */
+export type GuestListener = (event: ExitedEvent | OomEvent) => void;
+
+/** Takes a machine over from those who started it: from here on its end is noticed. */
+export function adoptMachine(
+  draft: MachineDraft,
+  machine: Machine,
+  onEvent: GuestListener,
+): { pod: Pod; loss: Loss } {
+  const { key, journal, configuration, descriptors } = draft;
+  const { control, descriptors: descriptorSocketFd } = machine.sockets.shim;
+  descriptors.release(control);
+  descriptors.release(descriptorSocketFd);
+  // Ours are copies: while they are open, nobody sees that the other side has ended.
+  descriptors.closeAll();
+  const loss = new Loss();
+  const keeper = new KeeperClient({
+    control: new Socket({ fd: control }),
+    descriptorSocketFd,
+    onEvent: (event) => dispatch(event, loss, onEvent),
+  });
+  loss.watch("VMM", machine.vmm);
+  loss.watch("keeper", machine.keeper);
+  void keeper.closed.then(({ violation }) => violation !== undefined && loss.report(violation));
+  const vmmPid = machine.vmm.pid;
+  const pod = new Pod({ key, journal, configuration, vmmPid, keeper, descriptorSocketFd, loss });
+  return { pod, loss };
+}
+
+/** Lets the guest run and waits for its agent: GUEST_BOOT_FAILED, POD_ENDED and the keeper's. */
+export async function bootGuest(
+  draft: MachineDraft,
+  machine: Machine,
+  { pod, loss }: { pod: Pod; loss: Loss },
+): Promise<void> {
+  const { stages, configuration } = draft;
+  const isClone = machine.template !== undefined;
+  const bootTimeoutMs = configuration.agent.dialTimeout * 1000;
+  const timeoutMs = isClone ? Math.min(CLONE_TIMEOUT_MS, bootTimeoutMs) : bootTimeoutMs;
+  await stages.run(isClone ? "clone" : "boot", async () => {
+    stages.add((await unlessLost(pod.keeper.boot({ timeoutMs, isClone }), loss)).stages);
+  });
+}
+
+/** The keeper's own error says more (the console's last lines), so it gets a moment to come. */
+export async function unlessLost<Result>(work: Promise<Result>, loss: Loss): Promise<Result> {
+  const lost = loss.happened.then(async (error) => {
+    await new Promise((done) => setTimeout(done, 300));
+    throw error;
+  });
+  lost.catch(() => {});
+  return await Promise.race([work, lost]);
+}
+
+function dispatch(event: KeeperEvent, loss: Loss, onEvent: GuestListener): void {
+  if (event.event === "lost") loss.reportLost(event);
+  else onEvent(event);
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+import { closeSync } from "node:fs";
+import type { Configuration } from "../../config/keys/registry.ts";
+import { MukonError } from "../../errors/mukon-error.ts";
+import { withLock } from "../../linux/lock.ts";
+import type { Logger } from "../../logging/logger.ts";
+import { adoptMachine, bootGuest, unlessLost } from "../boot-guest.ts";
+import { guestFiles } from "../guest-files.ts";
+import { type Machine, type MachineDraft, startMachine } from "../machine.ts";
+import { OwnedDescriptors } from "../owned-descriptors.ts";
+import type { Pod } from "../pod.ts";
+import { openPodJournal, tearDownOwn } from "../pod-journal.ts";
+import { Stages } from "../stages.ts";
+import { chooseAccelerator } from "../vmm.ts";
+import { type TemplateInputs, templateInputs, templateKey } from "./inputs.ts";
+import type { TemplateManifest } from "./manifest.ts";
+import {
+  beginTemplate,
+  discardDraft,
+  listTemplates,
+  openTemplate,
+  publishTemplate,
+  removeTemplate,
+  type TemplateDraft,
+  templateLock,
+} from "./store.ts";
+
+const SAVE_TIMEOUT_MS = 120_000;
+/** Somebody else may be making several, under emulation. */
+const LOCK_TIMEOUT_MS = 300_000;
+const NAMESPACE = "template";
+
+export interface BuildTemplateRequest {
+  configuration: Configuration;
+  /** Make it again, even if there is one. */
+  isForced: boolean;
+  log: Logger;
+}
+
+/** The name of the sandbox that a template is made in. */
+export function templateSandboxKey(key: string): string {
+  return `${NAMESPACE}..${key}`;
+}
+
+/**
+ * Makes the template for pods of this configuration, unless it is there: boots a guest, confined as
+ * a pod's is, in a sandbox of its own, stops it, and saves its state. Nothing of any pod is known
+ * here. Whatever happens, nothing of the sandbox is left.
+ */
+export async function buildTemplate(request: BuildTemplateRequest): Promise<TemplateManifest> {
+  const settings = request.configuration.hypervisor.qemu;
+  const files = await guestFiles(settings);
+  const { accelerator } = await chooseAccelerator(settings, files);
+  const inputs = templateInputs({ settings, files, accelerator });
+  return await withLock(
+    templateLock(),
+    async () => {
+      const known = request.isForced ? undefined : knownTemplate(templateKey(inputs));
+      return known ?? (await makeTemplate(request, inputs));
+    },
+    { timeoutMs: LOCK_TIMEOUT_MS },
+  );
+}
+
+function knownTemplate(key: string): TemplateManifest | undefined {
+  try {
+    const template = openTemplate(key);
+    if (template === undefined) return undefined;
+    closeSync(template.descriptor);
+    return template.manifest;
+  } catch {
+    return undefined;
+  }
+}
+
+async function makeTemplate(
+  request: BuildTemplateRequest,
+  inputs: TemplateInputs,
+): Promise<TemplateManifest> {
+  const { defaultVcpus: vcpus, defaultMemory: memoryMib } = request.configuration.hypervisor.qemu;
+  const key = templateKey(inputs);
+  const draft = beginTemplate();
+  try {
+    await saveBootedGuest(request, key, draft);
+    const createdAt = new Date().toISOString();
+    return await publishTemplate(draft, { key, createdAt, vcpus, memoryMib, inputs });
+  } catch (error) {
+    discardDraft(draft);
+    throw error;
+  } finally {
+    closeSync(draft.descriptor);
+  }
+}
+
+/** When this resolves, the VMM and the keeper, which could write to the state, are gone. */
+async function saveBootedGuest(
+  request: BuildTemplateRequest,
+  key: string,
+  draft: TemplateDraft,
+): Promise<void> {
+  const machineDraft = await beginMachine(request, key, draft);
+  let pod: Pod | undefined;
+  try {
+    const machine = await startMachine(machineDraft);
+    assertSame(key, machine);
+    const adopted = adoptMachine(machineDraft, machine, () => {});
+    pod = adopted.pod;
+    await bootGuest(machineDraft, machine, adopted);
+    const saving = pod.keeper.saveState({ timeoutMs: SAVE_TIMEOUT_MS }, [draft.descriptor]);
+    await machineDraft.stages.run("save", () => unlessLost(saving, adopted.loss));
+  } finally {
+    if (pod !== undefined) await pod.destroy({ isStopped: true });
+    else {
+      machineDraft.descriptors.closeAll();
+      machineDraft.journal.close();
+      await tearDownOwn(machineDraft.key);
+    }
+  }
+}
+
+/** A guest or a QEMU that was replaced meanwhile would give its state to another one's name. */
+function assertSame(key: string, { description }: Machine): void {
+  if (templateKey(templateInputs(description)) === key) return;
+  throw new MukonError(
+    "TEMPLATE_REFUSED",
+    "QEMU or the guest's files changed under the template.",
+    {
+      hint: "Try again when that is done: mukon guest template build",
+    },
+  );
+}
+
+async function beginMachine(
+  request: BuildTemplateRequest,
+  key: string,
+  draft: TemplateDraft,
+): Promise<MachineDraft> {
+  const sandboxKey = templateSandboxKey(key);
+  return {
+    key: sandboxKey,
+    configuration: request.configuration,
+    journal: await openPodJournal(sandboxKey),
+    descriptors: new OwnedDescriptors(),
+    stages: new Stages(),
+    log: request.log,
+    about: { id: key, namespace: NAMESPACE, bundle: draft.directory },
+  };
+}
+
+/** Removes all but the `count` templates that were of use last. Returns what it has removed. */
+export async function keepTemplates(count: number): Promise<string[]> {
+  return await withLock(templateLock(), () =>
+    listTemplates()
+      .slice(count)
+      .filter((key) => removeTemplate(key)),
+  );
+}
