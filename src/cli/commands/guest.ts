@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { requireRoot } from "../io/root.ts";
 import { printJson, printLine, printNote } from "../output/print.ts";
 import { formatTable } from "../output/table.ts";
+import { addGuestTemplateCommand } from "./guest-template.ts";
 
 export function addGuestCommand(program: Command): void {
   const guest = program.command("guest").description("kernel and image that every VM boots");
@@ -31,4 +32,5 @@ export function addGuestCommand(program: Command): void {
       ]);
       printLine(formatTable(["PART", "VALUE"], rows));
     });
+  addGuestTemplateCommand(guest);
 }

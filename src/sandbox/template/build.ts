@@ -18,8 +18,8 @@ import {
   beginTemplate,
   discardDraft,
   listTemplates,
-  openTemplate,
   publishTemplate,
+  readTemplate,
   removeTemplate,
   type TemplateDraft,
   templateLock,
@@ -48,10 +48,7 @@ export function templateSandboxKey(key: string): string {
  * here. Whatever happens, nothing of the sandbox is left.
  */
 export async function buildTemplate(request: BuildTemplateRequest): Promise<TemplateManifest> {
-  const settings = request.configuration.hypervisor.qemu;
-  const files = await guestFiles(settings);
-  const { accelerator } = await chooseAccelerator(settings, files);
-  const inputs = templateInputs({ settings, files, accelerator });
+  const inputs = await inputsFor(request.configuration);
   return await withLock(
     templateLock(),
     async () => {
@@ -62,12 +59,21 @@ export async function buildTemplate(request: BuildTemplateRequest): Promise<Temp
   );
 }
 
+/** Key of the template for pods of this configuration, whether there is one or not. */
+export async function keyFor(configuration: Configuration): Promise<string> {
+  return templateKey(await inputsFor(configuration));
+}
+
+async function inputsFor(configuration: Configuration): Promise<TemplateInputs> {
+  const settings = configuration.hypervisor.qemu;
+  const files = await guestFiles(settings);
+  const { accelerator } = await chooseAccelerator(settings, files);
+  return templateInputs({ settings, files, accelerator });
+}
+
 function knownTemplate(key: string): TemplateManifest | undefined {
   try {
-    const template = openTemplate(key);
-    if (template === undefined) return undefined;
-    closeSync(template.descriptor);
-    return template.manifest;
+    return readTemplate(key);
   } catch {
     return undefined;
   }

@@ -71,13 +71,19 @@ export function openTemplate(key: string): OpenTemplate | undefined {
   }
 }
 
+/** What a template is; undefined when there is none. @throws TEMPLATE_DAMAGED */
+export function readTemplate(key: string): TemplateManifest | undefined {
+  const template = openTemplate(key);
+  if (template !== undefined) closeSync(template.descriptor);
+  return template?.manifest;
+}
+
 /** @throws TEMPLATE_DAMAGED unless every byte of it is as it was when it was made */
 export async function verifyTemplate(key: string): Promise<void> {
-  const template = openTemplate(key);
-  if (template === undefined) return;
-  closeSync(template.descriptor);
+  const manifest = readTemplate(key);
+  if (manifest === undefined) return;
   const sha256 = await sha256OfFile(join(directoryOf(key), STATE_NAME));
-  if (sha256 !== template.manifest.state.sha256) throw damaged(key, new Error("its hash is wrong"));
+  if (sha256 !== manifest.state.sha256) throw damaged(key, new Error("its hash is wrong"));
 }
 
 /** Takes note that a template is of use; those that are not are the first to go. */

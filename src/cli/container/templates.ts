@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+import { applyAnnotations } from "../../config/annotations/apply.ts";
+import type { Configuration } from "../../config/keys/registry.ts";
+import { loadConfiguration } from "../../config/load.ts";
+import type { LoadedConfiguration } from "../../config/origin.ts";
+import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
+import { createLogger } from "../../logging/logger.ts";
+import { tearDownOwn } from "../../sandbox/pod-journal.ts";
+import { buildTemplate, keyFor, templateSandboxKey } from "../../sandbox/template/build.ts";
+import { mayUseTemplate } from "../../sandbox/template/inputs.ts";
+import type { TemplateManifest } from "../../sandbox/template/manifest.ts";
+import {
+  listTemplates,
+  readTemplate,
+  removeTemplate,
+  verifyTemplate,
+} from "../../sandbox/template/store.ts";
+import { printNote } from "../output/print.ts";
+
+const CPU_PERIOD_US = 100_000;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+export interface BuildTemplateOptions {
+  configurationPath: string | undefined;
+  /** Limits of a pod's container, as `mukon run` takes them. */
+  memoryBytes: number | undefined;
+  cpus: number | undefined;
+  isForced: boolean;
+}
+
+/**
+ * Makes the template for pods of these sizes.
+ * @throws TEMPLATE_REFUSED when they would not use one
+ */
+export async function buildTemplateHere(options: BuildTemplateOptions): Promise<TemplateManifest> {
+  const configuration = await configurationFor(options);
+  const log = createLogger({
+    component: "template",
+    sink: (line) => isWorthSaying(line) && printNote(line),
+  });
+  const key = await keyFor(configuration);
+  const stop = endOnSignals(key);
+  try {
+    return await buildTemplate({ configuration, isForced: options.isForced, log });
+  } finally {
+    stop();
+  }
+}
+
+async function configurationFor(options: BuildTemplateOptions): Promise<Configuration> {
+  const { memoryBytes, cpus } = options;
+  const loaded = await loadConfiguration({ path: options.configurationPath });
+  const applied = applyAnnotations(
+    loaded,
+    {},
+    {
+      memoryLimitBytes: memoryBytes,
+      ...(cpus === undefined
+        ? {}
+        : { cpuQuota: Math.round(cpus * CPU_PERIOD_US), cpuPeriod: CPU_PERIOD_US }),
+    },
+  );
+  if (mayUseTemplate(applied)) return applied.configuration;
+  throw new MukonError("TEMPLATE_REFUSED", `No pod would use it: ${whyNone(applied)}.`, {
+    hint: "See where the setting comes from: mukon config show --origin",
+  });
+}
+
+function whyNone({ configuration }: LoadedConfiguration): string {
+  if (!configuration.factory.enableTemplate) return "[factory] enable_template is false";
+  return "[hypervisor.qemu] rootless is false";
+}
+
+function isWorthSaying(line: string): boolean {
+  return /"level":"(warn|error)"/.test(line);
+}
+
+/** Told to end, it takes the half-made guest along; the half-made template is the next one's to remove. */
+function endOnSignals(key: string): () => void {
+  const end = (signal: NodeJS.Signals): void => {
+    void tearDownOwn(templateSandboxKey(key)).finally(() => {
+      stop();
+      process.kill(process.pid, signal);
+    });
+  };
+  const stop = (): void => {
+    for (const signal of SIGNALS) process.off(signal, end);
+  };
+  for (const signal of SIGNALS) process.on(signal, end);
+  return stop;
+}
+
+export interface ListedTemplate {
+  key: string;
+  /** None: it is damaged. */
+  manifest?: TemplateManifest;
+}
+
+export function listedTemplates(): ListedTemplate[] {
+  return listTemplates().map((key) => {
+    try {
+      const manifest = readTemplate(key);
+      return { key, ...(manifest === undefined ? {} : { manifest }) };
+    } catch {
+      return { key };
+    }
+  });
+}
+
+/** @throws TEMPLATE_UNKNOWN */
+export function removeTemplates(keys: readonly string[], isAll: boolean): string[] {
+  if (isAll) return listTemplates().filter((key) => removeTemplate(key));
+  if (keys.length === 0) {
+    throw new MukonError("USAGE", "name the templates to remove, or give --all");
+  }
+  return keys.map((key) => {
+    if (removeTemplate(key)) return key;
+    throw new MukonError("TEMPLATE_UNKNOWN", `There is no template ${key}.`, {
+      hint: "See them all: mukon guest template ls",
+    });
+  });
+}
+
+/** What `mukon guest template info` says. */
+export interface TemplateInfo {
+  /** Whether pods of the configuration in force would begin from a template. */
+  enabled: boolean;
+  /** `copied`: each clone reads the state into memory of its own. */
+  memory: "copied";
+  template: string;
+  state: "whole" | "none" | "damaged";
+  problem?: string;
+  manifest?: TemplateManifest;
+}
+
+export async function templateInfo(options: {
+  key: string | undefined;
+  configurationPath: string | undefined;
+}): Promise<TemplateInfo> {
+  const loaded = await loadConfiguration({ path: options.configurationPath });
+  const applied = applyAnnotations(loaded, {}, {});
+  const template = options.key ?? (await keyFor(applied.configuration));
+  const about = { enabled: mayUseTemplate(applied), memory: "copied" as const, template };
+  try {
+    const manifest = readTemplate(template);
+    if (manifest === undefined) return { ...about, state: "none" };
+    await verifyTemplate(template);
+    return { ...about, state: "whole", manifest };
+  } catch (error) {
+    if (asMukonError(error).code !== "TEMPLATE_DAMAGED") throw error;
+    return { ...about, state: "damaged", problem: asMukonError(error).message };
+  }
+}
