@@ -107,10 +107,11 @@ async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise
     if (template !== undefined && isOurs) throw new FailedClone(template, error);
     throw error;
   }
-  const { request, stages, mayClone } = attempt;
+  const { request, stages, mayClone, loaded } = attempt;
   const { template, description } = machine;
   request.log.info("pod started", { stages: stages.all, template });
-  if (mayClone && template === undefined) request.onTemplateMissing?.(description);
+  const isMissed = mayClone && template === undefined && loaded.configuration.mukon.buildTemplates;
+  if (isMissed) request.onTemplateMissing?.(description);
   return adopted.pod;
 }
 

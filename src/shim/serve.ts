@@ -18,6 +18,7 @@ import { Containers } from "./task/container.ts";
 import type { TaskContext } from "./task/context.ts";
 import { taskHandlers } from "./task/handlers.ts";
 import { Tasks } from "./task/tasks.ts";
+import { startTemplateBuilder } from "./template-builder.ts";
 
 /** The listening socket that `start` has made. */
 const LISTENING_FD = 3;
@@ -45,7 +46,16 @@ export function serve(options: ShimArguments): void {
     log: logger,
     containers,
     publish: (event) => publisher?.publish(event),
-    createPod: (request) => createPod({ ...request, onJournal: () => log.openFile() }),
+    createPod: (request) =>
+      createPod({
+        ...request,
+        onJournal: () => log.openFile(),
+        onTemplateMissing: (machine) =>
+          startTemplateBuilder(machine, {
+            configurationPath: request.configurationPath,
+            log: logger,
+          }),
+      }),
     pod: undefined,
   };
   const tasks = new Tasks(context);

@@ -2,6 +2,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 
+// A template that is made in the background would be taken for something left behind.
+process.env.MUKON_BUILD_TEMPLATES ??= "never";
+
 const repository = join(import.meta.dirname, "..", "..");
 
 export interface Outcome {

@@ -16,6 +16,9 @@ import { run } from "../../src/linux/run.ts";
 import { TtrpcClient } from "../../src/ttrpc/client.ts";
 import { TtrpcServer } from "../../src/ttrpc/server.ts";
 
+// A template that is made in the background would be taken for something left behind.
+process.env.MUKON_BUILD_TEMPLATES ??= "never";
+
 const SHIM = join(import.meta.dirname, "..", "..", "dist", "shim.cjs");
 const PROCESS_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/Process";
 

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { parseBytes, parseCount } from "../io/quantities.ts";
 import { requireRoot } from "../io/root.ts";
 import { printJson, printLine } from "../output/print.ts";
 import { formatAge, formatBytes, formatTable } from "../output/table.ts";
+
+/** 16 TiB */
+const MOST_MEMORY_MIB = 2 ** 24;
 
 interface BuildOptions {
   config?: string;
   memory?: string;
   cpus?: string;
   force?: boolean;
+  inBackground?: boolean;
+  machineVcpus?: string;
+  machineMemory?: string;
 }
 
 /** `mukon guest template …` */
@@ -22,10 +28,20 @@ export function addGuestTemplateCommand(guest: Command): void {
     .option("--memory <size>", "as for pods run with this --memory")
     .option("--cpus <n>", "as for pods run with this --cpus")
     .option("--force", "make it again, even when there is one")
+    .addOption(new Option("--in-background").hideHelp())
+    .addOption(new Option("--machine-vcpus <n>").hideHelp())
+    .addOption(new Option("--machine-memory <MiB>").hideHelp())
     .action(async (options: BuildOptions) => {
       requireRoot("guest template build");
-      const { buildTemplateHere } = await import("../container/templates.ts");
-      const { memory, cpus } = options;
+      const { buildTemplateHere, buildUnasked } = await import("../container/templates.ts");
+      const { memory, cpus, machineVcpus, machineMemory } = options;
+      if (options.inBackground === true) {
+        return buildUnasked({
+          configurationPath: options.config,
+          vcpus: parseCount("--machine-vcpus", machineVcpus ?? ""),
+          memoryMib: parseCount("--machine-memory", machineMemory ?? "", MOST_MEMORY_MIB),
+        });
+      }
       const manifest = await buildTemplateHere({
         configurationPath: options.config,
         memoryBytes: memory === undefined ? undefined : parseBytes("--memory", memory),

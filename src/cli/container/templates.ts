@@ -4,9 +4,10 @@ import type { Configuration } from "../../config/keys/registry.ts";
 import { loadConfiguration } from "../../config/load.ts";
 import type { LoadedConfiguration } from "../../config/origin.ts";
 import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
-import { createLogger } from "../../logging/logger.ts";
+import { createLogger, type Logger } from "../../logging/logger.ts";
 import { tearDownOwn } from "../../sandbox/pod-journal.ts";
 import { buildTemplate, keyFor, templateSandboxKey } from "../../sandbox/template/build.ts";
+import { buildInBackground } from "../../sandbox/template/in-background.ts";
 import { mayUseTemplate } from "../../sandbox/template/inputs.ts";
 import type { TemplateManifest } from "../../sandbox/template/manifest.ts";
 import {
@@ -34,14 +35,32 @@ export interface BuildTemplateOptions {
  */
 export async function buildTemplateHere(options: BuildTemplateOptions): Promise<TemplateManifest> {
   const configuration = await configurationFor(options);
-  const log = createLogger({
-    component: "template",
-    sink: (line) => isWorthSaying(line) && printNote(line),
-  });
   const key = await keyFor(configuration);
   const stop = endOnSignals(key);
   try {
-    return await buildTemplate({ configuration, isForced: options.isForced, log });
+    return await buildTemplate({ configuration, isForced: options.isForced, log: quietLog() });
+  } finally {
+    stop();
+  }
+}
+
+/** For a shim whose pod had to boot: the sizes are those of the machine that it was given. */
+export async function buildUnasked(machine: {
+  configurationPath: string | undefined;
+  vcpus: number;
+  memoryMib: number;
+}): Promise<void> {
+  const loaded = await loadConfiguration({ path: machine.configurationPath });
+  if (!mayUseTemplate(loaded)) return;
+  const { qemu } = loaded.configuration.hypervisor;
+  const size = { defaultVcpus: machine.vcpus, defaultMemory: machine.memoryMib };
+  const configuration = {
+    ...loaded.configuration,
+    hypervisor: { qemu: { ...qemu, ...size } },
+  };
+  const stop = endOnSignals(await keyFor(configuration));
+  try {
+    await buildInBackground({ configuration, isForced: false, log: quietLog() });
   } finally {
     stop();
   }
@@ -71,8 +90,14 @@ function whyNone({ configuration }: LoadedConfiguration): string {
   return "[hypervisor.qemu] rootless is false";
 }
 
-function isWorthSaying(line: string): boolean {
-  return /"level":"(warn|error)"/.test(line);
+/** Says what went wrong, but not how it goes. */
+function quietLog(): Logger {
+  return createLogger({
+    component: "template",
+    sink: (line) => {
+      if (/"level":"(warn|error)"/.test(line)) printNote(line);
+    },
+  });
 }
 
 /** Told to end, it takes the half-made guest along; the half-made template is the next one's to remove. */

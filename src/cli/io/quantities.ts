@@ -48,9 +48,9 @@ export function parseDuration(option: string, text: string): number {
 }
 
 /** A positive decimal number, for `--cpus`. */
-export function parseCount(option: string, text: string): number {
+export function parseCount(option: string, text: string, most = 1024): number {
   const value = Number(text);
-  if (/^\d+(\.\d+)?$/.test(text) && value > 0 && value <= 1024) return value;
+  if (/^\d+(\.\d+)?$/.test(text) && value > 0 && value <= most) return value;
   throw usage(option, text, "a positive number");
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { choice, integer, path, text } from "../kinds.ts";
+import { choice, flag, integer, path, text } from "../kinds.ts";
 import { active } from "./define.ts";
 
 /** Ids of one pod: the size of a user namespace that holds an ordinary container's ids. */
@@ -28,6 +28,12 @@ export const MUKON_KEYS = {
     default: "auto",
     about:
       "Where the VMMs' users get their names: systemd user records (nothing is written to /etc), or `useradd`. `auto` takes the former where the machine serves them.",
+  }),
+  buildTemplates: active({
+    kind: flag(),
+    default: true,
+    about:
+      "Have a template made in the background when a pod had to boot for want of one. `false`: only `mukon guest template build` makes them.",
   }),
   scratchDirectory: active({
     kind: path({ emptyMeans: "the pod's own folder below the state root" }),

@@ -12,7 +12,7 @@ import type { Pod } from "../pod.ts";
 import { openPodJournal, tearDownOwn } from "../pod-journal.ts";
 import { Stages } from "../stages.ts";
 import { chooseAccelerator } from "../vmm.ts";
-import { type TemplateInputs, templateInputs, templateKey } from "./inputs.ts";
+import { isCurrent, type TemplateInputs, templateInputs, templateKey } from "./inputs.ts";
 import type { TemplateManifest } from "./manifest.ts";
 import {
   beginTemplate,
@@ -35,6 +35,8 @@ export interface BuildTemplateRequest {
   /** Make it again, even if there is one. */
   isForced: boolean;
   log: Logger;
+  /** How long somebody else may be making one. Default: five minutes. */
+  lockTimeoutMs?: number;
 }
 
 /** The name of the sandbox that a template is made in. */
@@ -55,7 +57,7 @@ export async function buildTemplate(request: BuildTemplateRequest): Promise<Temp
       const known = request.isForced ? undefined : knownTemplate(templateKey(inputs));
       return known ?? (await makeTemplate(request, inputs));
     },
-    { timeoutMs: LOCK_TIMEOUT_MS },
+    { timeoutMs: request.lockTimeoutMs ?? LOCK_TIMEOUT_MS },
   );
 }
 
@@ -153,11 +155,20 @@ async function beginMachine(
   };
 }
 
-/** Removes all but the `count` templates that were of use last. Returns what it has removed. */
-export async function keepTemplates(count: number): Promise<string[]> {
-  return await withLock(templateLock(), () =>
-    listTemplates()
-      .slice(count)
-      .filter((key) => removeTemplate(key)),
-  );
+/** Removes templates that nothing fits any more, and all but the `count` that were of use last. */
+export async function keepTemplates(count: number): Promise<void> {
+  await withLock(templateLock(), () => {
+    const [stale, usable] = [listTemplates().filter(isStale), listTemplates()];
+    const old = usable.filter((key) => !stale.includes(key)).slice(count);
+    for (const key of [...stale, ...old]) removeTemplate(key);
+  });
+}
+
+function isStale(key: string): boolean {
+  try {
+    const manifest = readTemplate(key);
+    return manifest !== undefined && !isCurrent(manifest.inputs);
+  } catch {
+    return true;
+  }
 }

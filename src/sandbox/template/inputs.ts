@@ -71,6 +71,18 @@ export function templateKey(inputs: TemplateInputs): string {
   return hashOfData(inputs).slice(0, 32);
 }
 
+/** Whether what a template was made from is still there as it was; if not, nothing fits it any more. */
+export function isCurrent(inputs: TemplateInputs): boolean {
+  if (inputs.format !== FORMAT || inputs.mukonVersion !== VERSION) return false;
+  return Object.values(inputs.files).every((file) => {
+    try {
+      return hashOfData(identify(file.path)) === hashOfData(file);
+    } catch {
+      return false;
+    }
+  });
+}
+
 /** Settings that make the machine, but for its size. */
 const MACHINE_SETTINGS = [
   ...["path", "kernel", "image", "initrd", "kernel_params", "machine_accelerators"],

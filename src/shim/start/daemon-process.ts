@@ -43,8 +43,8 @@ export async function startDaemon(start: DaemonStart): Promise<void> {
   child.unref();
 }
 
-/** Node's own variables, set for containerd or for somebody's shell, could change what it runs. */
-function inherited(): NodeJS.ProcessEnv {
+/** What a process of ours gets of this one's environment. Node's own variables, set for containerd or for somebody's shell, could change what it runs. */
+export function inherited(): NodeJS.ProcessEnv {
   const names = ["PATH", "KATA_CONF_FILE", "TTRPC_ADDRESS"];
   return Object.fromEntries(
     Object.entries(process.env).filter(
