@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { randomBytes } from "node:crypto";
 import type { Handlers } from "../control/handlers.ts";
 import { asking } from "../guest/guest-error.ts";
 import { followOutOfMemory } from "../guest/out-of-memory.ts";
+import { refreshGuest } from "../guest/refresh.ts";
 import { closeAll } from "../process/process-stdio.ts";
 import type { KeeperContext } from "./context.ts";
-
-/** As much as the kernel's random pool takes in at once. */
-const SEED_BYTES = 64;
 
 type SandboxHandlers = Pick<
   Handlers,
@@ -24,7 +21,7 @@ export function sandboxRequests(context: KeeperContext): SandboxHandlers {
     saveState: async ({ timeoutMs }, descriptors) => {
       try {
         // The first time is slow: what the clones will do at once, their template has done before.
-        await refresh(context);
+        await refreshGuest(guest.agent);
         await guest.saveState(descriptors[0] ?? -1, timeoutMs);
         return {};
       } finally {
@@ -61,26 +58,9 @@ async function prepare(
 ): Promise<void> {
   const { agent } = context.guest;
   const { sandboxId, hostname, dns } = params;
-  await refresh(context);
+  await refreshGuest(agent);
   await asking("set the pod up", agent.call("createSandbox", { sandboxId, hostname, dns }));
   void followOutOfMemory(agent, (containerId) => {
     if (context.containers.has(containerId)) context.send({ event: "oom", containerId });
   });
-}
-
-/** What must be fresh in every guest, also in one that was cloned: randomness and the clock. */
-async function refresh(context: KeeperContext): Promise<void> {
-  const { agent } = context.guest;
-  const data = randomBytes(SEED_BYTES);
-  const now = Date.now();
-  await Promise.all([
-    asking("take random numbers", agent.call("reseedRandomDev", { data })),
-    asking(
-      "set its clock",
-      agent.call("setGuestDateTime", {
-        Sec: BigInt(Math.floor(now / 1000)),
-        Usec: BigInt((now % 1000) * 1000),
-      }),
-    ),
-  ]);
 }
