@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { setTimeout as delay } from "node:timers/promises";
 import { applyAnnotations } from "../config/annotations/apply.ts";
 import type { OciSizing } from "../config/annotations/sizing.ts";
 import { loadConfiguration } from "../config/load.ts";
@@ -15,6 +16,8 @@ import { Stages } from "./stages.ts";
 import { findTemplate } from "./template/find.ts";
 import { type MachineDescription, mayUseTemplate } from "./template/inputs.ts";
 import { removeTemplate } from "./template/store.ts";
+
+const LAST_SIGNS_MS = 100;
 
 export interface PodRequest {
   id: string;
@@ -102,9 +105,10 @@ async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise
     await bootGuest(draft, machine, adopted);
     await prepareSandbox(attempt, adopted);
   } catch (error) {
-    const isOurs = await undo(draft, adopted?.pod);
     const template = adopted === undefined ? undefined : machine?.template;
-    if (template !== undefined && isOurs) throw new FailedClone(template, error);
+    const isKilled = machine !== undefined && template !== undefined && (await wasKilled(machine));
+    const isOurs = await undo(draft, adopted?.pod);
+    if (template !== undefined && isOurs && !isKilled) throw new FailedClone(template, error);
     throw error;
   }
   const { request, stages, mayClone, loaded } = attempt;
@@ -136,6 +140,13 @@ async function prepareSandbox(
   await stages.run("sandbox", () =>
     unlessLost(pod.keeper.prepareSandbox({ sandboxId, hostname, dns: [...dns] }), loss),
   );
+}
+
+/** Whether somebody has ended VMM or keeper by force, which says nothing of the template. */
+async function wasKilled({ vmm, keeper }: Machine): Promise<boolean> {
+  // That a process has ended shows on its sockets first.
+  await delay(LAST_SIGNS_MS);
+  return [vmm, keeper].some(({ child }) => child.signalCode === "SIGKILL");
 }
 
 /** False: somebody else has cleaned up, who does not want this pod; or it could not be done. */

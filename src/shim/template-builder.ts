@@ -7,6 +7,8 @@ import type { Logger } from "../logging/logger.ts";
 import type { MachineDescription } from "../sandbox/template/inputs.ts";
 import { inherited } from "./start/daemon-process.ts";
 
+/** Forks and ends, so that the builder is nobody's child, and no part of this shim's pod. */
+const FORK = "/usr/bin/setsid";
 /** Set to `never`, it keeps shims from having templates made, whatever the configuration says. */
 const SWITCH = "MUKON_BUILD_TEMPLATES";
 
@@ -28,13 +30,12 @@ export function startTemplateBuilder(
     ...["--machine-vcpus", String(defaultVcpus), "--machine-memory", String(defaultMemory)],
     ...(configurationPath === undefined ? [] : ["--config", configurationPath]),
   ];
-  const child = spawn(process.execPath, ["--", program, ...args], {
+  const child = spawn(FORK, ["--fork", process.execPath, "--", program, ...args], {
     stdio: "ignore",
-    detached: true,
     cwd: "/",
     env: inherited(),
   });
   child.once("error", (error) => log.warn("no template is made", { error }));
   child.unref();
-  log.info("a template for pods of this size is being made", { pid: child.pid });
+  log.info("a template for pods of this size is being made");
 }
