@@ -4,7 +4,7 @@ import { applyAnnotations } from "../config/annotations/apply.ts";
 import type { OciSizing } from "../config/annotations/sizing.ts";
 import { loadConfiguration } from "../config/load.ts";
 import type { LoadedConfiguration } from "../config/origin.ts";
-import { MukonError } from "../errors/mukon-error.ts";
+import { asMukonError, MukonError } from "../errors/mukon-error.ts";
 import { sandboxKey } from "../host/sandbox-key.ts";
 import type { Logger } from "../logging/logger.ts";
 import { adoptMachine, bootGuest, type GuestListener, unlessLost } from "./boot-guest.ts";
@@ -13,6 +13,7 @@ import { OwnedDescriptors } from "./owned-descriptors.ts";
 import type { Pod } from "./pod.ts";
 import { openPodJournal, tearDownOwn } from "./pod-journal.ts";
 import { Stages } from "./stages.ts";
+import { noteFailure } from "./template/failures.ts";
 import { findTemplate } from "./template/find.ts";
 import { type MachineDescription, mayUseTemplate } from "./template/inputs.ts";
 import { removeTemplate } from "./template/store.ts";
@@ -67,6 +68,7 @@ export async function createPod(request: PodRequest): Promise<Pod> {
   } catch (error) {
     if (!(error instanceof FailedClone)) throw error;
     removeTemplate(error.template);
+    noteFailure(error.template, asMukonError(error.cause).message);
     const second = { ...attempt, stages: new Stages(), mayClone: false };
     return await tryPod(second, () => {
       request.log.warn("the template was of no use and is dropped; the guest is booted instead", {

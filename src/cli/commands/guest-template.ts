@@ -102,9 +102,19 @@ function addInfo(template: Command): void {
       const { templateInfo } = await import("../container/templates.ts");
       const info = await templateInfo({ key, configurationPath: options.config });
       if (options.json === true) return printJson(info);
-      const rows = Object.entries(info).map(([name, value]) => [
+      const { manifest, ...facts } = info;
+      const more =
+        manifest === undefined
+          ? {}
+          : {
+              made: formatAge(manifest.createdAt),
+              machine: `${manifest.vcpus} CPUs, ${manifest.memoryMib} MiB, ${manifest.inputs.accelerator}`,
+              size: formatBytes(manifest.state.sizeBytes),
+              sha256: manifest.state.sha256,
+            };
+      const rows = Object.entries({ ...facts, ...more }).map(([name, value]) => [
         name,
-        typeof value === "string" ? value : JSON.stringify(value),
+        String(value),
       ]);
       printLine(formatTable(["FACT", "VALUE"], rows));
     });

@@ -12,6 +12,7 @@ import type { Pod } from "../pod.ts";
 import { openPodJournal, tearDownOwn } from "../pod-journal.ts";
 import { Stages } from "../stages.ts";
 import { chooseAccelerator } from "../vmm.ts";
+import { forgetFailure } from "./failures.ts";
 import { isCurrent, type TemplateInputs, templateInputs, templateKey } from "./inputs.ts";
 import type { TemplateManifest } from "./manifest.ts";
 import {
@@ -91,6 +92,7 @@ async function makeTemplate(
   try {
     await saveBootedGuest(request, key, draft);
     const createdAt = new Date().toISOString();
+    forgetFailure(key);
     return await publishTemplate(draft, { key, createdAt, vcpus, memoryMib, inputs });
   } catch (error) {
     discardDraft(draft);

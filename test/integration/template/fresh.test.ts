@@ -104,7 +104,6 @@ async function clockError(ask: (question: string) => Promise<string>): Promise<n
       .map(Number);
     const answered = Date.now();
     const told = seconds * 1000 + microseconds / 1000;
-    console.log({ behind: answered - told, ahead: told - asked });
     error = Math.max(error, asked - told, told - answered);
   }
   return error;

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, afterEach, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { listSandboxes } from "../../../src/host/sandbox-state.ts";
+import { sandboxDirectory, templatesDirectory } from "../../../src/linux/paths.ts";
+import { stampOf } from "../../../src/sandbox/template/manifest.ts";
+import { listTemplates } from "../../../src/sandbox/template/store.ts";
+import { mukon, outcomeOf, startMukon } from "../../support/mukon.ts";
+import { TemplateWorld } from "../../support/template-world.ts";
+
+const SLEEP = ["busybox", "sleep", "1000"];
+/** Longer than what `mukon gc` leaves alone because it may be on its way. */
+const SETTLE_MS = 11_000;
+
+let world: TemplateWorld;
+before(() => {
+  world = new TemplateWorld();
+});
+after(() => world.end());
+afterEach(async () => {
+  await mukon(["rm", "--force", "pod"]);
+});
+
+test("who asks at the same time for the same template gets the same one, made once", async () => {
+  const keys = await Promise.all([world.build(), world.build()]);
+  assert.equal(new Set(keys).size, 1);
+  assert.deepEqual(listTemplates(), [keys[0]]);
+  const madeAt = statSync(statePath(keys[0] ?? "")).ctimeMs;
+  assert.equal(await world.build(), keys[0]);
+  assert.equal(statSync(statePath(keys[0] ?? "")).ctimeMs, madeAt, "it was made again");
+  await world.assertNothingLeft();
+});
+
+test("pods begin as clones, but one whose annotations make another machine is booted", async () => {
+  const key = await world.build();
+  const clone = await world.start("pod", SLEEP);
+  assert.equal(clone.state.template, key);
+  await mukon(["rm", "--force", "pod"]);
+  const words = "io.katacontainers.config.hypervisor.kernel_params=tenant=secret";
+  world.configure({
+    "hypervisor.qemu": { default_memory: 512, enable_annotations: ["kernel_params"] },
+  });
+  const other = await world.start("pod", ["--annotation", words, ...SLEEP]);
+  assert.equal(other.state.template, undefined);
+  assert.deepEqual(listTemplates(), [key]);
+});
+
+test("with enable_template off, a pod is booted and no template is made", async () => {
+  await world.build();
+  world.configure({
+    "hypervisor.qemu": { default_memory: 512 },
+    factory: { enable_template: false },
+  });
+  const pod = await world.start("pod", SLEEP);
+  assert.equal(pod.state.template, undefined);
+  const build = await mukon(["guest", "template", "build"]);
+  assert.equal(build.code, 125);
+  assert.match(build.stderr, /enable_template is false/);
+  world.configure({ "hypervisor.qemu": { default_memory: 512 } });
+});
+
+test("a template that was touched is dropped, and the pod starts all the same", async () => {
+  const key = await world.build();
+  chmodSync(statePath(key), 0o600);
+  const info = await mukon(["guest", "template", "info", "--json"]);
+  assert.equal(JSON.parse(info.stdout).state, "damaged");
+  const pod = await world.start("pod", SLEEP);
+  assert.equal(pod.state.template, undefined);
+  assert.match(logOf(pod.id), /"level":"warn".*damaged.*touched since it was made/);
+  assert.deepEqual(listTemplates(), []);
+});
+
+const DAMAGES: Record<string, (state: Buffer) => Buffer> = {
+  "cut short": (state) => state.subarray(0, state.length >> 1),
+  "not a state at all": (state) => Buffer.alloc(state.length, 7),
+};
+for (const [name, damage] of Object.entries(DAMAGES)) {
+  test(`a state that is ${name} costs the pod a boot, once, with a warning, and is dropped`, async () => {
+    const key = await world.build();
+    forge(key, damage);
+    const pod = await world.start("pod", SLEEP);
+    assert.equal(pod.state.template, undefined);
+    assert.match(logOf(pod.id), /"level":"warn".*template was of no use.*restore/);
+    assert.equal((await mukon(["exec", "pod", "true"])).code, 0);
+    assert.deepEqual(listTemplates(), []);
+    await mukon(["rm", "--force", "pod"]);
+    await world.assertNothingLeft();
+  });
+}
+
+for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+  test(`a builder that is ended by ${signal} leaves no template and nothing else`, async () => {
+    const child = startMukon(["guest", "template", "build", "--force"]);
+    const ended = outcomeOf(child);
+    while (listSandboxes().length === 0) await sleep(50);
+    await sleep(500);
+    child.kill(signal);
+    await ended;
+    if (signal === "SIGKILL") {
+      await sleep(SETTLE_MS);
+      assert.equal((await mukon(["gc"])).code, 0);
+    }
+    await world.assertNothingLeft();
+    assert.deepEqual(listTemplates(), []);
+  });
+}
+
+test("what a killed builder left in the store goes with the next one", async () => {
+  const key = await world.build();
+  assert.deepEqual(readdirSync(templatesDirectory()).sort(), [".lock", key]);
+});
+
+test("a pod that had to boot has a template made for the next one like it", async () => {
+  assert.equal((await mukon(["guest", "template", "rm", "--all"])).code, 0);
+  const env = { MUKON_BUILD_TEMPLATES: "" };
+  const first = await world.start("pod", SLEEP, { env });
+  assert.equal(first.state.template, undefined);
+  for (let tries = 0; listTemplates().length === 0; tries++) {
+    assert.ok(tries < 600, "no template came to be within a minute");
+    await sleep(100);
+  }
+  await mukon(["rm", "--force", "pod"]);
+  await world.assertNothingLeft();
+  const second = await world.start("pod", SLEEP);
+  assert.deepEqual(listTemplates(), [second.state.template]);
+});
+
+function statePath(key: string): string {
+  return join(templatesDirectory(), key, "state");
+}
+
+function logOf(id: string): string {
+  return readFileSync(join(sandboxDirectory(id), "shim.log"), "utf8");
+}
+
+/** Damages a state in such a way that only QEMU can notice. */
+function forge(key: string, damage: (state: Buffer) => Buffer): void {
+  const path = statePath(key);
+  const manifestPath = join(templatesDirectory(), key, "manifest.json");
+  chmodSync(path, 0o600);
+  writeFileSync(path, damage(readFileSync(path)));
+  chmodSync(path, 0o400);
+  const manifest = JSON.parse(readFileSync(manifestPath, "utf8"));
+  manifest.state.stamp = stampOf(statSync(path, { bigint: true }));
+  chmodSync(manifestPath, 0o600);
+  writeFileSync(manifestPath, JSON.stringify(manifest));
+}
