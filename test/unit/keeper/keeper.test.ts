@@ -118,6 +118,47 @@ test("preparing gives the guest randomness, the time, its name, and listens for 
   await keeper.stop();
 });
 
+test("a clone is filled before it runs, and what fails there is the boot's failure", async () => {
+  const qemu = new FakeQemu(({ execute }) =>
+    execute === "query-migrate" ? { status: "completed" } : {},
+  );
+  const keeper = startKeeper(qemu);
+  playAgent(keeper.agent, () => READY);
+  const { stages } = await keeper.client.boot({ timeoutMs: 5000, isClone: true });
+  assert.deepEqual(
+    stages.map(({ name }) => name),
+    ["vmm", "restore", "start", "agent"],
+  );
+  assert.ok(qemu.commands.indexOf("migrate-incoming") < qemu.commands.indexOf("cont"));
+  await keeper.stop();
+  const refusing = startKeeper(
+    new FakeQemu(({ execute }) =>
+      execute === "query-migrate" ? { status: "failed", "error-desc": "no such device" } : {},
+    ),
+  );
+  await assert.rejects(refusing.client.boot({ timeoutMs: 5000, isClone: true }), {
+    code: "GUEST_BOOT_FAILED",
+    message: /"restore".*no such device/,
+  });
+  await refusing.stop();
+});
+
+test("the clock is set again when the first try took long, ahead by half the way there and back", async () => {
+  const told: { at: number; said: number }[] = [];
+  const keeper = await booted((method, request) => {
+    if (method === "GetOOMEvent") return undefined;
+    if (method !== "SetGuestDateTime") return {};
+    told.push({ at: Date.now(), said: Number(request.Sec) * 1000 + Number(request.Usec) / 1000 });
+    if (told.length > 1) return {};
+    return new Promise((resolve) => setTimeout(() => resolve({}), 120));
+  });
+  await keeper.client.prepareSandbox({ sandboxId: "p", hostname: "name", dns: [] });
+  assert.ok(told.length >= 2, "it was set once only");
+  const [first, second] = told.map(({ at, said }) => said - at);
+  assert.ok((first ?? 1) <= 0 && (second ?? 0) > 30, `${first}, ${second}`);
+  await keeper.stop();
+});
+
 test("a container is created, started, and its output and exit come back", async () => {
   const output = [Buffer.from("hello"), Buffer.alloc(0)];
   const keeper = await booted((method) => {
