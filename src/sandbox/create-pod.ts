@@ -108,9 +108,10 @@ async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise
     await prepareSandbox(attempt, adopted);
   } catch (error) {
     const template = adopted === undefined ? undefined : machine?.template;
-    const isKilled = machine !== undefined && template !== undefined && (await wasKilled(machine));
+    const isGuilty =
+      machine !== undefined && template !== undefined && (await mayBeGuilty(machine));
     const isOurs = await undo(draft, adopted?.pod);
-    if (template !== undefined && isOurs && !isKilled) throw new FailedClone(template, error);
+    if (template !== undefined && isOurs && isGuilty) throw new FailedClone(template, error);
     throw error;
   }
   const { request, stages, mayClone, loaded } = attempt;
@@ -144,11 +145,12 @@ async function prepareSandbox(
   );
 }
 
-/** Whether somebody has ended VMM or keeper by force, which says nothing of the template. */
-async function wasKilled({ vmm, keeper }: Machine): Promise<boolean> {
+/** A template is not to blame for a keeper that has ended, nor for a VMM that somebody has killed. */
+async function mayBeGuilty({ vmm, keeper }: Machine): Promise<boolean> {
   // That a process has ended shows on its sockets first.
   await delay(LAST_SIGNS_MS);
-  return [vmm, keeper].some(({ child }) => child.signalCode === "SIGKILL");
+  const isKeeperThere = keeper.child.exitCode === null && keeper.child.signalCode === null;
+  return isKeeperThere && vmm.child.signalCode !== "SIGKILL";
 }
 
 /** False: somebody else has cleaned up, who does not want this pod; or it could not be done. */

@@ -8,7 +8,8 @@ import { type OpenTemplate, openTemplate, removeTemplate, touchTemplate } from "
  * pod has to boot is no reason for it not to start.
  */
 export function findTemplate(machine: MachineDescription, log: Logger): OpenTemplate | undefined {
-  const key = templateKey(templateInputs(machine));
+  const key = keyOf(machine);
+  if (key === undefined) return undefined;
   try {
     const template = openTemplate(key);
     if (template !== undefined) touchTemplate(key);
@@ -16,6 +17,15 @@ export function findTemplate(machine: MachineDescription, log: Logger): OpenTemp
   } catch (error) {
     log.warn("the template is damaged and is dropped; the guest is booted instead", { error });
     removeTemplate(key);
+    return undefined;
+  }
+}
+
+/** None where a file is missing or a setting wrong, which the launch is about to say better. */
+function keyOf(machine: MachineDescription): string | undefined {
+  try {
+    return templateKey(templateInputs(machine));
+  } catch {
     return undefined;
   }
 }

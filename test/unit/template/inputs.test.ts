@@ -120,7 +120,6 @@ test("a pod may ask for a size; whatever else it says of its machine keeps it fr
     cpu_features: "+aes",
     path: "/x",
     kernel: "/k",
-    enable_debug: "true",
   })) {
     assert.ok(!may({ [`${PREFIX}${name}`]: value }), name);
   }
