@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { credentialsFor } from "../../../src/images/source/credentials.ts";
-import { buildFailure, downloadFailure } from "../../../src/images/source/failures.ts";
+import { stageFailure } from "../../../src/images/source/failures.ts";
 import { stampOfFile, stampOfTree } from "../../../src/images/stamp.ts";
 
 let directory = "";
@@ -67,7 +67,7 @@ test("what skopeo says becomes a code that says what to do", () => {
   };
   for (const [stderr, code] of Object.entries(cases)) {
     const result = { code: 1, signal: null, stdout: "", stderr };
-    const error = downloadFailure("web:1", result);
+    const error = stageFailure("download", "web:1", result);
     assert.equal(error.code, code, stderr);
     assert.ok(error.hint);
   }
@@ -75,7 +75,7 @@ test("what skopeo says becomes a code that says what to do", () => {
 
 test("messages of strangers cannot drive the terminal", () => {
   const stderr = "bad layer \u001b[2Jname\u0007\r\nsecond line\u009b1m";
-  const error = buildFailure("unpack", "web:1", { code: 1, signal: null, stdout: "", stderr });
+  const error = stageFailure("unpack", "web:1", { code: 1, signal: null, stdout: "", stderr });
   assert.equal(error.code, "IMAGE_UNPACK_FAILED");
   assert.equal(error.details?.stage, "unpack");
   assert.match(error.message, /bad layer {2}\[2Jname second line 1m$/);
