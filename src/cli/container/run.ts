@@ -160,7 +160,8 @@ async function finish(
   record: ContainerRecord,
   exit: ContainerExit,
 ): Promise<void> {
-  writeExit(record.id, exit);
+  // Nobody will ask a container how it ended that is gone then; a full disk is no reason to fail.
+  if (!record.removeAtExit) writeExit(record.id, exit);
   await finishTask(task, record.id);
   task.close();
   if (record.removeAtExit) await removeBundleAndShim(record.id, record.name);
