@@ -13,6 +13,7 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
+import { containerIds } from "../../src/cli/container/store.ts";
 import { ID_BLOCK_SIZE } from "../../src/host/identity/types.ts";
 import { readSandboxState, type SandboxState } from "../../src/host/sandbox-state.ts";
 import { type MukonOptions, mukon, type Outcome } from "./mukon.ts";
@@ -44,7 +45,6 @@ export class PodWorld {
   readonly runRoot: string;
   /** First id, inclusive, and last one, exclusive. */
   readonly ids: { start: number; end: number };
-  readonly #containers: string[] = [];
   #expected: string[] = [];
 
   constructor(options: WorldOptions = {}) {
@@ -90,7 +90,6 @@ export class PodWorld {
 
   /** `mukon run -d ARGS…`; its state once it runs. */
   async start(name: string, args: readonly string[], options: MukonOptions = {}): Promise<Pod> {
-    this.#containers.push(name);
     const outcome = await mukon(["run", "-d", "--name", name, ...args], options);
     assert.equal(outcome.code, 0, outcome.stderr);
     const id = outcome.stdout.trim();
@@ -132,11 +131,11 @@ export class PodWorld {
     }
   }
 
-  /** Removes all containers that were started here, then the world itself. */
+  /** Removes all containers that are here, also those of a test that failed, then the world. */
   async end(): Promise<void> {
     this.#expected = [];
     try {
-      for (const name of this.#containers) await mukon(["rm", "--force", name]);
+      for (const id of containerIds()) await mukon(["rm", "--force", id]);
       await this.assertNothingLeft();
     } finally {
       rmSync(this.directory, { recursive: true, force: true });
