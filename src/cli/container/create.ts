@@ -4,6 +4,7 @@ import { MukonError } from "../../errors/mukon-error.ts";
 import { lookUpUser } from "../../images/accounts.ts";
 import { resolveImage, rootfsFromDirectory } from "../../images/resolve.ts";
 import type { ImageConfiguration, ResolvedImage } from "../../images/types.ts";
+import { readStartTime } from "../../linux/process-status.ts";
 import type { RunOptions } from "../commands/run-options.ts";
 import { printNote } from "../output/print.ts";
 import { containerEnvironment } from "./environment.ts";
@@ -127,5 +128,6 @@ function recordOf(parts: RecordParts, input: CreateInput): ContainerRecord {
     detached: input.options.detach,
     removeAtExit: input.options.removeAtExit,
     stopSignal: image.config.stopSignal,
+    client: { pid: process.pid, startTime: Number(readStartTime(process.pid) ?? 0n) },
   };
 }

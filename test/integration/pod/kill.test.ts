@@ -39,7 +39,7 @@ test("kill -9 of any process of a pod, at any moment, leaves nothing after mukon
     await sleep(SETTLE_MS);
     const gc = await mukon(["gc"]);
     assert.equal(gc.code, 0, gc.stderr);
-    await assertHostRestored(host).catch((error: Error) => {
+    await assertHostRestored(host, 40_000).catch((error: Error) => {
       throw new Error(`after killing ${victim} at ${delayMs} ms: ${error.message}`);
     });
   }
