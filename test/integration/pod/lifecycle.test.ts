@@ -78,10 +78,17 @@ test("a detached container is listed, entered, read, stopped and removed", async
   });
 });
 
-test("rm refuses a running container, and kills it when forced", async () => {
+test("kill ends a container with 128 + the signal; rm refuses a running one unless forced", async () => {
   await mukon(["run", "-d", "--name", name, "busybox", "sleep", "1000"]);
   const refused = await mukon(["rm", name]);
   assert.match(refused.stderr, /CONTAINER_RUNNING/);
+  assert.equal((await mukon(["kill", name])).code, 0);
+  await mukon(["logs", "-f", name]);
+  const ended = await listed(["--all", "--json"]);
+  assert.equal(ended?.exit?.status, 137);
+  assert.equal((await mukon(["rm", name])).code, 0);
+
+  await mukon(["run", "-d", "--name", name, "busybox", "sleep", "1000"]);
   assert.equal((await mukon(["rm", "--force", name])).code, 0);
 });
 
