@@ -46,9 +46,7 @@ test("an image is pulled once, and then is here", { skip }, async () => {
   assert.equal(image.layers.length, 1);
   assert.ok(existsSync(image.layers[0] ?? ""));
   assert.match(lines.join("\n"), /downloading .*\nunpacking 2 layers/);
-  const started = Date.now();
   assert.deepEqual(await resolveImage(`${host}/web:1`, { pull: "never", log }), image);
-  assert.ok(Date.now() - started < 100);
   assert.equal(lines.length, 2);
 });
 
