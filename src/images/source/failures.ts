@@ -104,7 +104,13 @@ function resourceFailure(said: string, place: string): MukonError | undefined {
 function lastWords(result: RunResult): string {
   const text = (result.stderr.trim() || result.stdout.trim()).slice(-SHOWN_LENGTH);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must go.
-  const line = text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
+  const line = unwrapLogLine(text).replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
   if (line !== "") return line;
   return result.signal === null ? `exit code ${result.code}` : `killed by ${result.signal}`;
+}
+
+/** skopeo logs its last error as `time=… level=fatal msg="…"`: only the message counts. */
+function unwrapLogLine(text: string): string {
+  const quoted = /level=(?:fatal|error) msg=("(?:[^"\\]|\\.)*")\s*$/.exec(text)?.[1];
+  return quoted === undefined ? text : quoted.slice(1, -1).replaceAll('\\"', '"');
 }

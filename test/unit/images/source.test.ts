@@ -73,6 +73,15 @@ test("what skopeo says becomes a code that says what to do", () => {
   }
 });
 
+test("of a log line, the message is shown", () => {
+  const stderr = 'time="2026-01-01T00:00:00Z" level=fatal msg="Error parsing \\"web:1\\": bad"';
+  const result = { code: 1, signal: null, stdout: "", stderr };
+  assert.match(
+    stageFailure("download", "web:1", result).message,
+    /\(Error parsing "web:1": bad\)$/,
+  );
+});
+
 test("messages of strangers cannot drive the terminal", () => {
   const stderr = "bad layer \u001b[2Jname\u0007\r\nsecond line\u009b1m";
   const error = stageFailure("unpack", "web:1", { code: 1, signal: null, stdout: "", stderr });
