@@ -6,6 +6,7 @@ import { resolveImage, rootfsFromDirectory } from "../../images/resolve.ts";
 import type { ImageConfiguration, ResolvedImage } from "../../images/types.ts";
 import { readStartTime } from "../../linux/process-status.ts";
 import type { RunOptions } from "../commands/run-options.ts";
+import { interruptible } from "../io/interruptible.ts";
 import { printNote } from "../output/print.ts";
 import { containerEnvironment } from "./environment.ts";
 import { newContainerId } from "./identifier.ts";
@@ -78,8 +79,11 @@ export async function createBundle(input: CreateInput): Promise<CreatedBundle> {
 
 async function rootFileSystem(input: CreateInput): Promise<ResolvedImage> {
   const { rootfs, pull } = input.options;
-  if (rootfs !== undefined) return rootfsFromDirectory(rootfs, { log: printNote });
-  return resolveImage(input.image, { pull, log: printNote });
+  return interruptible((signal) =>
+    rootfs === undefined
+      ? resolveImage(input.image, { pull, log: printNote, signal })
+      : rootfsFromDirectory(rootfs, { log: printNote, signal }),
+  );
 }
 
 /** Docker's rule: a given command replaces the image's; an entrypoint drops the image's command. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -12,8 +12,8 @@ import {
   takeHostSnapshot,
 } from "../../support/host-snapshot.ts";
 import { whyImagesCannotBeTested } from "../../support/image-store.ts";
-import { mukon, type Outcome } from "../../support/mukon.ts";
-import { type Registry, startRegistry } from "../../support/registry.ts";
+import { mukon, type Outcome, outcomeOf, startMukon } from "../../support/mukon.ts";
+import { type Registry, startHostileRegistry, startRegistry } from "../../support/registry.ts";
 import { writeShellImage } from "../../support/shell-image.ts";
 import { folderWith } from "../../unit/config/helpers.ts";
 
@@ -109,6 +109,22 @@ describe("images at the command line", { skip }, () => {
     assert.match(result.stderr, /cannot fetch docker-archive:.*broken\.tar/);
     const images = JSON.parse((await run("image", "ls", "--json")).stdout) as unknown[];
     assert.equal(images.length, 1);
+  });
+
+  test("Ctrl-C during a pull ends it at once, and nothing of it stays", async () => {
+    let isAsked = (): void => {};
+    const asked = new Promise<void>((done) => {
+      isAsked = done;
+    });
+    const silent = await startHostileRegistry(() => isAsked());
+    const env = { MUKON_STATE_ROOT: at("state") };
+    const child = startMukon(["run", `${silent.host}/a:b`], { env });
+    const outcome = outcomeOf(child);
+    await asked;
+    child.kill("SIGINT");
+    assert.equal((await outcome).signal, "SIGINT");
+    await silent.stop();
+    assert.deepEqual(readdirSync(at("state/images/work")), []);
   });
 
   test("from a registry: entrypoint, command, environment, user and directory are the image's", async () => {
