@@ -36,12 +36,19 @@ export interface BundleMount {
   options: string[];
 }
 
-/** Resolves the image and writes the bundle; on failure nothing stays behind. */
-export async function createBundle(input: CreateInput): Promise<CreatedBundle> {
+/**
+ * Resolves the image and writes the bundle; on failure nothing stays behind.
+ * @param begin called before the first thing is made that a signal must not leave behind
+ */
+export async function createBundle(
+  input: CreateInput,
+  begin: (id: string) => void,
+): Promise<CreatedBundle> {
   const { options } = input;
   const image = await rootFileSystem(input);
   const command = commandOf(input, image.config);
   const id = newContainerId();
+  begin(id);
   createBundleDirectory(id);
   let name: string | undefined;
   try {

@@ -40,12 +40,14 @@ test("a second Ctrl-C kills a container that ignores the first", async () => {
 });
 
 test("Ctrl-C while the VM boots ends the start and leaves nothing", async () => {
-  for (const delayMs of [300, 1500, 3500]) {
+  for (const delayMs of [100, 300, 500, 1500, 3500]) {
     const child = startMukon(["run", "--rm", "busybox", "sleep", "1000"]);
     const outcome = outcomeOf(child, 60_000);
     await sleep(delayMs);
     child.kill("SIGINT");
-    assert.equal((await outcome).code, 130);
+    const { code, signal } = await outcome;
+    // Before anything was made, the signal itself ends the program.
+    assert.ok(code === 130 || signal === "SIGINT", `${code} ${signal}`);
     await assertHostRestored(host, 20_000);
   }
 });
