@@ -15,6 +15,7 @@ const LOCAL_FLAGS_OFFSET = 12;
 const ICANON = 0o2;
 const ECHO = 0o10;
 const DRAIN_MS = 5000;
+const CLOSE_MS = 15_000;
 
 const openpty = systemCall(
   "int openpty(void *master, void *slave, void *name, void *attributes, void *size)",
@@ -107,6 +108,14 @@ export class PseudoTerminal {
   /** Closes the window, as it were: the program gets SIGHUP. */
   hangUp(): void {
     this.#screen.destroy();
+  }
+
+  /** Hangs up, and kills a program that does not care. */
+  async close(): Promise<void> {
+    this.hangUp();
+    const timer = setTimeout(() => process.kill(this.pid, "SIGKILL"), CLOSE_MS);
+    await this.ended;
+    clearTimeout(timer);
   }
 
   /** Waits until `pattern` has been shown; types `keys` again and again meanwhile, if given. */

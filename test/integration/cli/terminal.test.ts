@@ -2,37 +2,33 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, type TestContext, test } from "node:test";
-import {
-  assertHostRestored,
-  type HostSnapshot,
-  takeHostSnapshot,
-} from "../../support/host-snapshot.ts";
 import { MUKON, mukon } from "../../support/mukon.ts";
+import { PodWorld } from "../../support/pod-world.ts";
 import { PseudoTerminal } from "../../support/pseudo-terminal.ts";
 
+const TIMEOUT_MS = 180_000;
 const CTRL_C = "\x03";
 const AS_FOUND = { isEchoing: true, isLineByLine: true, isTranslating: true };
 const RAW = { isEchoing: false, isLineByLine: false, isTranslating: false };
 /** What a shell prints when it waits for a command. */
 const PROMPT = /\/ # /;
 
-let host: HostSnapshot;
+let world: PodWorld;
 before(() => {
-  host = takeHostSnapshot();
+  world = new PodWorld();
 });
-after(() => assertHostRestored(host, 30_000));
+after(() => world.end());
 
 /** A failed test must not leave a program that waits for keys. */
 function inTerminal(t: TestContext, ...args: string[]): PseudoTerminal {
   const terminal = new PseudoTerminal([...MUKON, ...args]);
-  t.after(() => {
-    terminal.hangUp();
-    return terminal.ended;
-  });
+  t.after(() => terminal.close());
   return terminal;
 }
 
-test("a shell in a terminal: its size, Ctrl-C, its exit code, and the terminal afterwards", async (t) => {
+test("a shell in a terminal: its size, Ctrl-C, its exit code, and the terminal afterwards", {
+  timeout: TIMEOUT_MS,
+}, async (t) => {
   const terminal = inTerminal(t, "run", "--rm", "-it", "busybox", "sh");
   await terminal.waitFor(PROMPT);
   assert.deepEqual(terminal.mode, RAW);
@@ -56,9 +52,10 @@ test("a shell in a terminal: its size, Ctrl-C, its exit code, and the terminal a
   assert.deepEqual(outcome.mode, AS_FOUND);
 });
 
-test("several terminals in one container, each ended by another signal, all left as found", async (t) => {
+test("several terminals in one container, each ended by another signal, all left as found", {
+  timeout: TIMEOUT_MS,
+}, async (t) => {
   const name = `terminal-${randomBytes(4).toString("hex")}`;
-  t.after(() => mukon(["rm", "--force", name]));
   const script = "trap '' TERM; echo is-up; sleep 1000";
   const first = inTerminal(t, "run", "--name", name, "-it", "busybox", "sh", "-c", script);
   await first.waitFor(/^is-up\r$/m);
@@ -87,7 +84,9 @@ test("several terminals in one container, each ended by another signal, all left
   assert.deepEqual(outcome.mode, AS_FOUND);
 });
 
-test("a container whose terminal is closed ends, and does not wait for keys for ever", async (t) => {
+test("a container whose terminal is closed ends, and does not wait for keys for ever", {
+  timeout: TIMEOUT_MS,
+}, async (t) => {
   const script = "trap '' HUP TERM INT; echo is-up; while :; do sleep 1; done";
   const terminal = inTerminal(t, "run", "--rm", "-it", "busybox", "sh", "-c", script);
   await terminal.waitFor(/^is-up\r$/m);
@@ -95,7 +94,9 @@ test("a container whose terminal is closed ends, and does not wait for keys for 
   assert.equal((await terminal.ended).code, 137);
 });
 
-test("without -t there is no terminal in the container, even where there is one outside", async (t) => {
+test("without -t there is no terminal in the container, even where there is one outside", {
+  timeout: TIMEOUT_MS,
+}, async (t) => {
   const script = "test -t 0 || test -t 1 || echo none";
   const terminal = inTerminal(t, "run", "--rm", "busybox", "sh", "-c", script);
   const { code, shown } = await terminal.ended;
