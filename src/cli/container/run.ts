@@ -134,7 +134,9 @@ async function waitAttached(
     options.timeoutMs === undefined
       ? undefined
       : setTimeout(() => {
-          printNote(`mukon: killed after ${options.timeoutMs} ms (--timeout)`);
+          const note = `mukon: killed after ${options.timeoutMs} ms (--timeout)`;
+          // A terminal in raw mode does not begin a line by itself.
+          printNote(bundle.record.terminal ? `\r\n${note}\r` : note);
           task.kill(target, SIGKILL, { all: true }).catch(() => {});
         }, options.timeoutMs);
   try {
