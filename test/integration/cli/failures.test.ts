@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { MUKON, mukon, outcomeOf } from "../../support/mukon.ts";
 import { PodWorld } from "../../support/pod-world.ts";
 
 const FAILED = 125;
+const INSTALLER = join(import.meta.dirname, "../../../scripts/install.mjs");
 
 /** What fails before a VM is made: one code, one sentence why, one hint, and nothing left. */
 describe("what cannot work", () => {
@@ -51,6 +52,20 @@ describe("what cannot work", () => {
       [["run", `docker-archive:${nowhere}`], "IMAGE_NOT_FOUND"],
     );
     for (const [args, code] of cases) await assertFails(args, code, new RegExp(nowhere));
+  });
+
+  test("the installed command keeps Node from reading --env-file", async () => {
+    const env = { ...process.env, MUKON_PREFIX: join(folder, "prefix") };
+    execFileSync(process.execPath, [INSTALLER], { env });
+    const child = spawn(join(folder, "prefix/bin/mukon"), [
+      "run",
+      "--env-file",
+      "/no/such",
+      "busybox",
+    ]);
+    const result = await outcomeOf(child);
+    assert.equal(result.code, FAILED, result.stderr);
+    assert.match(result.stderr, /\[ENVIRONMENT_FILE_INVALID\]/);
   });
 
   test("a line of an environment file that is none", async () => {
