@@ -73,6 +73,7 @@ export async function createBundle(
       pidsLimit: options.pidsLimit,
     });
     writeFileSync(bundlePaths(id).config, JSON.stringify(spec), { mode: 0o600 });
+    writeFileSync(bundlePaths(id).accounts, JSON.stringify(image.accounts), { mode: 0o600 });
     writeFileSync(bundlePaths(id).output, "", { mode: 0o600 });
     const mounts = await rootMounts(id, image, options);
     const record = recordOf({ id, name, command, image }, input);

@@ -60,6 +60,19 @@ test("several terminals in one container, each ended by another signal, all left
   const first = inTerminal(t, "run", "--name", name, "-it", "busybox", "sh", "-c", script);
   await first.waitFor(/^is-up\r$/m);
 
+  const asOther = [
+    "exec",
+    "-u",
+    "nobody",
+    name,
+    "sh",
+    "-c",
+    "id -u; grep CapEff /proc/self/status",
+  ];
+  assert.match((await mukon(asOther)).stdout, /^65534\nCapEff:\t0+\n$/);
+  const stranger = await mukon(["exec", "-u", "stranger", name, "true"]);
+  assert.match(stranger.stderr, /no user "stranger".*\[USER_NOT_FOUND\]/);
+
   const second = inTerminal(t, "exec", "-it", name, "sh");
   await second.waitFor(PROMPT);
   await second.waitFor(/^24 80\r$/m, { keys: "stty size\r" });
