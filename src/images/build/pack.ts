@@ -41,7 +41,7 @@ const OUTPUT_NAME = "root.erofs";
  */
 export async function packTree(input: PackInput, targetPath: string): Promise<number> {
   const { reference, imageId, treePath, newestTimeSeconds, ...step } = input;
-  const output = `/work/${OUTPUT_NAME}`;
+  const output = `/workspace/${OUTPUT_NAME}`;
   await runStep({
     ...step,
     stage: "pack",

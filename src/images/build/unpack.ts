@@ -37,7 +37,7 @@ export async function buildContent(image: LayoutImage, options: BuildOptions): P
       imageId: image.configDigest,
       identity: "unpacker",
       workDirectory: workspace.unpackDirectory,
-      treePath: `/work/${TREE_NAME}`,
+      treePath: `/workspace/${TREE_NAME}`,
       newestTimeSeconds: image.createdAtSeconds,
       workspace,
       limits,
@@ -66,7 +66,7 @@ async function unpack(options: BuildOptions): Promise<void> {
   await runStep({
     stage: "unpack",
     reference,
-    argv: ["umoci", "raw", "unpack", "--image", `/input:${IMAGE_NAME}`, `/work/${TREE_NAME}`],
+    argv: ["umoci", "raw", "unpack", "--image", `/input:${IMAGE_NAME}`, `/workspace/${TREE_NAME}`],
     workspace,
     identity: "unpacker",
     workDirectory: workspace.unpackDirectory,

@@ -78,7 +78,7 @@ export async function copyLocalImage(
 }
 
 function copyCommand(options: string[], source: string): string[] {
-  const target = `oci:/work/${LAYOUT_NAME}:${IMAGE_NAME}`;
+  const target = `oci:/workspace/${LAYOUT_NAME}:${IMAGE_NAME}`;
   return ["copy", "--quiet", "--remove-signatures", ...options, source, target];
 }
 
@@ -97,7 +97,7 @@ function skopeo(
   return runStep({
     stage,
     reference: reference.text,
-    argv: ["skopeo", ...policy, "--override-os=linux", "--tmpdir=/work/tmp", ...argv],
+    argv: ["skopeo", ...policy, "--override-os=linux", "--tmpdir=/workspace/tmp", ...argv],
     workspace,
     identity: "downloader",
     workDirectory: workspace.downloadDirectory,
@@ -118,7 +118,7 @@ function writeCredentials(host: string, workspace: Workspace): string[] {
     writeFileSync(path, text, { mode: 0o400, flag: "wx" });
     chownSync(path, DOWNLOADER_ID, DOWNLOADER_ID);
   }
-  return ["--authfile=/work/auth.json"];
+  return ["--authfile=/workspace/auth.json"];
 }
 
 function proxySettings(): NodeJS.ProcessEnv {

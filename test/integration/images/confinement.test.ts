@@ -100,15 +100,15 @@ test("nothing can be written to but the work directory", { skip }, async () => {
   for (const identity of ["downloader", "reader", "unpacker"] as const) {
     const { stdout } = await shell(
       identity,
-      "for d in / /usr /usr/bin /dev /etc /proc /proc/sys/kernel /input /work; do " +
+      "for d in / /usr /usr/bin /dev /etc /proc /proc/sys/kernel /input /workspace; do " +
         "if (: >$d/new-file) 2>/dev/null; then echo $d; fi; done; " +
         "(echo x >/proc/sys/kernel/core_pattern) 2>/dev/null && echo core_pattern; " +
-        "mknod /work/disk b 254 0 2>/dev/null && echo node; " +
-        "mount -t tmpfs none /work 2>/dev/null && echo mounted; " +
-        "chroot /work true 2>/dev/null && echo chroot; true",
+        "mknod /workspace/disk b 254 0 2>/dev/null && echo node; " +
+        "mount -t tmpfs none /workspace 2>/dev/null && echo mounted; " +
+        "chroot /workspace true 2>/dev/null && echo chroot; true",
       { inputPath: store.root },
     );
-    assert.equal(stdout, "/work\n", identity);
+    assert.equal(stdout, "/workspace\n", identity);
   }
 });
 

@@ -61,8 +61,8 @@ test("what skopeo says becomes a code that says what to do", () => {
     "x509: certificate signed by unknown authority": "IMAGE_REGISTRY_UNREACHABLE",
     "no image found in manifest list for architecture riscv64": "IMAGE_PLATFORM_MISSING",
     "more than one image in oci, choose an image": "IMAGE_REFERENCE_INVALID",
-    "write /work/x: no space left on device": "IMAGE_STORE_FULL",
-    "write /work/x: file too large": "IMAGE_TOO_LARGE",
+    "write /workspace/x: no space left on device": "IMAGE_STORE_FULL",
+    "write /workspace/x: file too large": "IMAGE_TOO_LARGE",
     "something new": "IMAGE_PULL_FAILED",
   };
   for (const [stderr, code] of Object.entries(cases)) {
