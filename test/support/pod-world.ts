@@ -10,6 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
@@ -45,6 +46,7 @@ export class PodWorld {
   readonly runRoot: string;
   /** First id, inclusive, and last one, exclusive. */
   readonly ids: { start: number; end: number };
+  readonly #executables: string;
   #expected: string[] = [];
 
   constructor(options: WorldOptions = {}) {
@@ -53,6 +55,8 @@ export class PodWorld {
     chmodSync(this.directory, 0o711);
     this.runRoot = join(this.directory, "r");
     mkdirSync(this.runRoot, { mode: 0o711 });
+    this.#executables = mkdtempSync(join(tmpdir(), "mukon-t-"));
+    chmodSync(this.#executables, 0o711);
     const blocks = options.blocks ?? 16;
     const start = DEFAULT_START + randomInt(DEFAULT_BLOCKS - blocks) * ID_BLOCK_SIZE;
     this.ids = { start, end: start + blocks * ID_BLOCK_SIZE };
@@ -72,6 +76,14 @@ export class PodWorld {
     const path = join(this.directory, name);
     writeFileSync(path, content, { mode });
     chmodSync(path, mode);
+    return path;
+  }
+
+  /** A script that everybody may execute; not below /run, which Debian mounts `noexec`. */
+  executable(name: string, script: string | Buffer): string {
+    const path = join(this.#executables, name);
+    writeFileSync(path, script);
+    chmodSync(path, 0o755);
     return path;
   }
 
@@ -138,7 +150,9 @@ export class PodWorld {
       for (const id of containerIds()) await mukon(["rm", "--force", id]);
       await this.assertNothingLeft();
     } finally {
-      rmSync(this.directory, { recursive: true, force: true });
+      for (const path of [this.directory, this.#executables]) {
+        rmSync(path, { recursive: true, force: true });
+      }
     }
   }
 }
