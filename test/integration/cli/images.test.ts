@@ -116,7 +116,7 @@ describe("images at the command line", { skip }, () => {
     const env = { MUKON_STATE_ROOT: at("state") };
     const child = startMukon(["run", `${silent.host}/a:b`], { env });
     const outcome = outcomeOf(child);
-    await asked;
+    await Promise.race([asked, outcome]);
     child.kill("SIGINT");
     assert.equal((await outcome).signal, "SIGINT");
     await silent.stop();
