@@ -2,18 +2,14 @@
 import assert from "node:assert/strict";
 import { release } from "node:os";
 import { after, before, test } from "node:test";
-import {
-  assertHostRestored,
-  type HostSnapshot,
-  takeHostSnapshot,
-} from "../../support/host-snapshot.ts";
 import { mukon } from "../../support/mukon.ts";
+import { PodWorld } from "../../support/pod-world.ts";
 
-let host: HostSnapshot;
+let world: PodWorld;
 before(() => {
-  host = takeHostSnapshot();
+  world = new PodWorld();
 });
-after(() => assertHostRestored(host));
+after(() => world.end());
 
 test("a container's output, its errors and its exit code come back, from another kernel", async () => {
   const result = await mukon([
