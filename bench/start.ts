@@ -3,6 +3,7 @@
 //   sudo node --import tsx bench/start.ts [--runs N]
 import { parseArgs } from "node:util";
 import { formatTable } from "../src/cli/output/table.ts";
+import { stagesOfOnePod } from "./stages.ts";
 import { seconds, summarize } from "./statistics.ts";
 import { bareQemuSubject, mukonSubject, runcSubject, type Subject } from "./subjects.ts";
 
@@ -26,8 +27,24 @@ try {
     return [name, seconds(p50), seconds(p95), seconds(minimum), `${(p50 / base).toFixed(1)}x`];
   });
   console.log(formatTable(["COMMAND", "P50", "P95", "MINIMUM", "AGAINST RUNC"], rows));
+  console.log(`\n${await stageTable(runs)}`);
 } finally {
   for (const subject of subjects) await subject.close();
+}
+
+/** Where the time of a pod's start goes; "boot" holds "start" and "agent". */
+async function stageTable(count: number): Promise<string> {
+  const samples = new Map<string, number[]>();
+  for (let turn = 0; turn < count; turn++) {
+    for (const [name, time] of await stagesOfOnePod()) {
+      samples.set(name, [...(samples.get(name) ?? []), time]);
+    }
+  }
+  const rows = [...samples].map(([name, times]) => {
+    const { p50, p95 } = summarize(times);
+    return [name, seconds(p50), seconds(p95)];
+  });
+  return formatTable(["STAGE", "P50", "P95"], rows);
 }
 
 /** Turn by turn, so that a busy moment of the machine falls on all of them; the first turn warms up. */

@@ -71,8 +71,8 @@ export async function runcSubject(): Promise<Subject> {
   const directory = mkdtempSync(join(tmpdir(), "mukon-bench-"));
   const rootfs = join(directory, "rootfs");
   mkdirSync(rootfs);
-  await run(["mount", "-t", "erofs", "-o", "loop,ro", guest.busyboxPath, rootfs]);
   await run(["runc", "spec"], { cwd: directory });
+  await run(["mount", "-t", "erofs", "-o", "loop,ro", guest.busyboxPath, rootfs]);
   const spec = JSON.parse(readFileSync(join(directory, "config.json"), "utf8"));
   spec.process.terminal = false;
   spec.process.args = ["echo", MARKER];

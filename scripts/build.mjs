@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bundles each program into one file: a bare Node starts in 60 to 100 ms, imports cost more.
-import { chmodSync, copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -23,11 +23,12 @@ const entryPoints = Object.fromEntries(
     .map(([name, source]) => [name, join(root, source)])
     .filter(([, source]) => existsSync(source)),
 );
-await build({
+const { outputFiles } = await build({
   entryPoints,
   outdir: outputDirectory,
   outExtension: { ".js": ".cjs" },
   bundle: true,
+  write: false,
   platform: "node",
   format: "cjs",
   target: "node20",
@@ -40,10 +41,19 @@ await build({
     js: "const __mukonBundleUrl = require('node:url').pathToFileURL(__filename).href;",
   },
 });
-copyFileSync(nativeKoffi(), join(outputDirectory, "koffi.node"));
-for (const program of ["mukon", "shim"]) {
-  const file = join(outputDirectory, `${program}.cjs`);
-  if (existsSync(file)) chmodSync(file, 0o755);
+for (const { path, contents } of outputFiles) replaceFile(basename(path), contents);
+replaceFile("koffi.node", readFileSync(nativeKoffi()));
+
+/**
+ * Under a new name first: a program that runs keeps the file that it has. A library that changes
+ * under a process which has mapped it crashes that process.
+ */
+function replaceFile(name, contents) {
+  const target = join(outputDirectory, name);
+  const temporary = `${target}.${process.pid}.new`;
+  const isCommand = name === "mukon.cjs" || name === "shim.cjs";
+  writeFileSync(temporary, contents, { mode: isCommand ? 0o755 : 0o644 });
+  renameSync(temporary, target);
 }
 
 /** The prebuilt library of this platform, out of koffi's optional package. */

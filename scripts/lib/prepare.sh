@@ -6,7 +6,7 @@
 # What mukon needs at run time and to build its guest image.
 RUNTIME_PACKAGES="debian-archive-keyring qemu-system-x86 util-linux passwd e2fsprogs erofs-utils skopeo umoci zstd xz-utils ca-certificates"
 # What only the tests need: a second runtime, and real clients.
-TEST_PACKAGES="containerd runc attr libcap2-bin iproute2 libnss-systemd python3"
+TEST_PACKAGES="containerd runc attr libcap2-bin iproute2 libnss-systemd python3 docker-registry"
 
 INSTALL_DIRECTORY=/usr/local/lib/mukon
 NEEDED_NODE=20.19.0

@@ -14,6 +14,7 @@ import { VMM_CODES } from "./codes/vmm.ts";
 
 /** Codes that belong to no layer. */
 export const GENERAL_CODES = {
+  DISK_FULL: "A file system of the host has no room left for what a pod needs.",
   INTERNAL: "A failure that mukon did not foresee; its message is the system's own.",
 } as const;
 

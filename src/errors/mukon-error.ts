@@ -27,10 +27,17 @@ export class MukonError extends Error {
   }
 }
 
-/** The error itself when it is one of ours, else an `INTERNAL` error that keeps it as its cause. */
+/**
+ * The error itself when it is one of ours, else one that keeps it as its cause: `DISK_FULL`, or
+ * `INTERNAL` for what nobody foresaw.
+ */
 export function asMukonError(error: unknown): MukonError {
   if (error instanceof MukonError) return error;
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Error && "code" in error && error.code === "ENOSPC") {
+    const hint = "make room on the file system of /run or /var/lib/mukon: df -h /run; df -i /run";
+    return new MukonError("DISK_FULL", message, { hint, cause: error });
+  }
   return new MukonError("INTERNAL", message, { cause: error });
 }
 

@@ -26,7 +26,7 @@ export async function resolveBuiltIn(): Promise<ResolvedImage> {
   };
 }
 
-/** Undefined when no guest was built yet. */
+/** Undefined when there is no guest, or a damaged one: that is for those to say who need it. */
 export async function builtInImage(): Promise<StoredImage | undefined> {
   try {
     const guest = await openGuest();
@@ -41,7 +41,7 @@ export async function builtInImage(): Promise<StoredImage | undefined> {
       isBuiltIn: true,
     };
   } catch (error) {
-    if (error instanceof MukonError && error.code === "GUEST_NOT_BUILT") return undefined;
+    if (error instanceof MukonError && error.code.startsWith("GUEST_")) return undefined;
     throw error;
   }
 }

@@ -43,12 +43,13 @@ function processesOf(runRoot: string, isOurs: (id: number) => boolean): string[]
     const status = readProcessStatus(pid);
     if (status === undefined || status.state === "Z") continue;
     const ids = [...status.uids, ...status.gids, ...status.groups];
+    const command = readText(`/proc/${pid}/cmdline`).replaceAll("\0", " ");
+    // The compiler of the tests themselves.
+    if (command.includes("/esbuild ")) continue;
     // Those that are still root have an environment that says where they belong.
     const environment = `${readText(`/proc/${pid}/environ`)}\0`;
     if (!ids.some(isOurs) && !environment.includes(`MUKON_RUN_ROOT=${runRoot}\0`)) continue;
-    found.push(
-      `process ${pid} ${readText(`/proc/${pid}/cmdline`).replaceAll("\0", " ").slice(0, 150)}`,
-    );
+    found.push(`process ${pid} ${command.slice(0, 150)}`);
   }
   return found;
 }

@@ -10,9 +10,11 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
+import { containerIds } from "../../src/cli/container/store.ts";
 import { ID_BLOCK_SIZE } from "../../src/host/identity/types.ts";
 import { readSandboxState, type SandboxState } from "../../src/host/sandbox-state.ts";
 import { type MukonOptions, mukon, type Outcome } from "./mukon.ts";
@@ -44,7 +46,7 @@ export class PodWorld {
   readonly runRoot: string;
   /** First id, inclusive, and last one, exclusive. */
   readonly ids: { start: number; end: number };
-  readonly #containers: string[] = [];
+  readonly #executables: string;
   #expected: string[] = [];
 
   constructor(options: WorldOptions = {}) {
@@ -53,6 +55,8 @@ export class PodWorld {
     chmodSync(this.directory, 0o711);
     this.runRoot = join(this.directory, "r");
     mkdirSync(this.runRoot, { mode: 0o711 });
+    this.#executables = mkdtempSync(join(tmpdir(), "mukon-t-"));
+    chmodSync(this.#executables, 0o711);
     const blocks = options.blocks ?? 16;
     const start = DEFAULT_START + randomInt(DEFAULT_BLOCKS - blocks) * ID_BLOCK_SIZE;
     this.ids = { start, end: start + blocks * ID_BLOCK_SIZE };
@@ -75,6 +79,14 @@ export class PodWorld {
     return path;
   }
 
+  /** A script that everybody may execute; not below /run, which Debian mounts `noexec`. */
+  executable(name: string, script: string | Buffer): string {
+    const path = join(this.#executables, name);
+    writeFileSync(path, script);
+    chmodSync(path, 0o755);
+    return path;
+  }
+
   /** A directory of programs as they were built, but for those that are given. */
   programs(others: Record<string, string>): string {
     const directory = mkdtempSync(join(this.directory, "programs-"));
@@ -90,7 +102,6 @@ export class PodWorld {
 
   /** `mukon run -d ARGS…`; its state once it runs. */
   async start(name: string, args: readonly string[], options: MukonOptions = {}): Promise<Pod> {
-    this.#containers.push(name);
     const outcome = await mukon(["run", "-d", "--name", name, ...args], options);
     assert.equal(outcome.code, 0, outcome.stderr);
     const id = outcome.stdout.trim();
@@ -132,14 +143,16 @@ export class PodWorld {
     }
   }
 
-  /** Removes all containers that were started here, then the world itself. */
+  /** Removes all containers that are here, also those of a test that failed, then the world. */
   async end(): Promise<void> {
     this.#expected = [];
     try {
-      for (const name of this.#containers) await mukon(["rm", "--force", name]);
+      for (const id of containerIds()) await mukon(["rm", "--force", id]);
       await this.assertNothingLeft();
     } finally {
-      rmSync(this.directory, { recursive: true, force: true });
+      for (const path of [this.directory, this.#executables]) {
+        rmSync(path, { recursive: true, force: true });
+      }
     }
   }
 }

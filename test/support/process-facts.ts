@@ -28,10 +28,10 @@ export function environmentOf(pid: number): string {
   return readFileSync(`/proc/${pid}/environ`, "utf8");
 }
 
-/** Most memory that a process ever had, in MiB. */
+/** Most memory that a process ever had, in MiB; 0 when it has ended. */
 export function peakMemoryMib(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) / 1024;
 }
 
 export function descriptorsOf(pid: number): OpenDescriptor[] {

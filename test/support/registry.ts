@@ -49,6 +49,8 @@ export async function startHostileRegistry(
   answer: RequestListener,
 ): Promise<{ host: string; stop: () => Promise<void> }> {
   const server = createServer(answer);
+  // A test that fails before it stops the server must still end.
+  server.unref().on("connection", (socket) => socket.unref());
   const port = await listen(server);
   return {
     host: `127.0.0.1:${port}`,

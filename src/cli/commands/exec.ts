@@ -26,7 +26,10 @@ export function addExecCommand(program: Command): void {
     .option("-e, --env <NAME=value>", "set an environment variable", collect)
     .option("--env-file <file>", "read environment variables from a file", collect)
     .option("-w, --workdir <directory>", "working directory in the container")
-    .option("-u, --user <uid[:gid]>", "user to run as, by number (default: the container's)")
+    .option(
+      "-u, --user <user[:group]>",
+      "user to run as, by name or number (default: the container's)",
+    )
     .action(async (container: string, command: string[], raw: RawExecOptions) => {
       requireRoot("exec");
       if (raw.workdir?.startsWith("/") === false)

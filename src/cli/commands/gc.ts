@@ -12,6 +12,8 @@ export function addGcCommand(program: Command): void {
       requireRoot("gc");
       const { collectGarbage } = await import("../../host/gc/collect.ts");
       const { collectBundles } = await import("../container/gc.ts");
+      const { sweepWorkspaces } = await import("../../images/workspace.ts");
+      await sweepWorkspaces();
       const removed = [...(await collectGarbage()), ...(await collectBundles())];
       if (options.json === true) return printJson(removed);
       for (const item of removed) printLine(`removed ${item}`);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Command } from "commander";
+import { interruptible } from "../io/interruptible.ts";
 import { requireRoot } from "../io/root.ts";
 import { printJson, printLine, printNote } from "../output/print.ts";
 import { formatAge, formatBytes, formatTable } from "../output/table.ts";
@@ -13,7 +14,9 @@ export function addImageCommand(program: Command): void {
     .action(async (reference: string) => {
       requireRoot("image pull");
       const { resolveImage } = await import("../../images/resolve.ts");
-      const resolved = await resolveImage(reference, { pull: "always", log: printNote });
+      const resolved = await interruptible((signal) =>
+        resolveImage(reference, { pull: "always", log: printNote, signal }),
+      );
       printLine(resolved.digest);
     });
   image

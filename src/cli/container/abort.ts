@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { constants } from "node:os";
+import { MukonError } from "../../errors/mukon-error.ts";
 
 export interface Abort {
   /** The signal that came first, while this was in force. */
@@ -31,4 +32,10 @@ export function abortOnSignal(undo: () => Promise<void>): Abort {
       for (const { name, handler } of handlers) process.off(name, handler);
     },
   };
+}
+
+/** @throws INTERRUPTED when a signal has come; whoever waits for it turns it into an exit code */
+export function throwIfAborted(abort: Abort | undefined): void {
+  if (abort?.signalNumber === undefined) return;
+  throw new MukonError("INTERRUPTED", `signal ${abort.signalNumber} came before the container ran`);
 }

@@ -4,7 +4,9 @@ import { MukonError } from "../../errors/mukon-error.ts";
 import { lookUpUser } from "../../images/accounts.ts";
 import { resolveImage, rootfsFromDirectory } from "../../images/resolve.ts";
 import type { ImageConfiguration, ResolvedImage } from "../../images/types.ts";
+import { readStartTime } from "../../linux/process-status.ts";
 import type { RunOptions } from "../commands/run-options.ts";
+import { interruptible } from "../io/interruptible.ts";
 import { printNote } from "../output/print.ts";
 import { containerEnvironment } from "./environment.ts";
 import { newContainerId } from "./identifier.ts";
@@ -34,12 +36,19 @@ export interface BundleMount {
   options: string[];
 }
 
-/** Resolves the image and writes the bundle; on failure nothing stays behind. */
-export async function createBundle(input: CreateInput): Promise<CreatedBundle> {
+/**
+ * Resolves the image and writes the bundle; on failure nothing stays behind.
+ * @param begin called before the first thing is made that a signal must not leave behind
+ */
+export async function createBundle(
+  input: CreateInput,
+  begin: (id: string) => void,
+): Promise<CreatedBundle> {
   const { options } = input;
   const image = await rootFileSystem(input);
   const command = commandOf(input, image.config);
   const id = newContainerId();
+  begin(id);
   createBundleDirectory(id);
   let name: string | undefined;
   try {
@@ -64,6 +73,7 @@ export async function createBundle(input: CreateInput): Promise<CreatedBundle> {
       pidsLimit: options.pidsLimit,
     });
     writeFileSync(bundlePaths(id).config, JSON.stringify(spec), { mode: 0o600 });
+    writeFileSync(bundlePaths(id).accounts, JSON.stringify(image.accounts), { mode: 0o600 });
     writeFileSync(bundlePaths(id).output, "", { mode: 0o600 });
     const mounts = await rootMounts(id, image, options);
     const record = recordOf({ id, name, command, image }, input);
@@ -77,8 +87,11 @@ export async function createBundle(input: CreateInput): Promise<CreatedBundle> {
 
 async function rootFileSystem(input: CreateInput): Promise<ResolvedImage> {
   const { rootfs, pull } = input.options;
-  if (rootfs !== undefined) return rootfsFromDirectory(rootfs, { log: printNote });
-  return resolveImage(input.image, { pull, log: printNote });
+  return interruptible((signal) =>
+    rootfs === undefined
+      ? resolveImage(input.image, { pull, log: printNote, signal })
+      : rootfsFromDirectory(rootfs, { log: printNote, signal }),
+  );
 }
 
 /** Docker's rule: a given command replaces the image's; an entrypoint drops the image's command. */
@@ -127,5 +140,6 @@ function recordOf(parts: RecordParts, input: CreateInput): ContainerRecord {
     detached: input.options.detach,
     removeAtExit: input.options.removeAtExit,
     stopSignal: image.config.stopSignal,
+    client: { pid: process.pid, startTime: Number(readStartTime(process.pid) ?? 0n) },
   };
 }

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { MukonError } from "../../errors/mukon-error.ts";
-import { type OciProcess, parseOciSpec } from "../../guest-protocol/oci-spec.ts";
 import type { RawExecOptions } from "../commands/exec.ts";
 import { attach } from "../io/attach.ts";
 import { makeFifos, removeFifos } from "../io/fifos.ts";
-import { usage } from "../io/quantities.ts";
 import { enterRawMode, requireTerminal } from "../io/terminal.ts";
 import { printNote } from "../output/print.ts";
 import { connectToRunning, type TaskClient } from "../shim/task-client.ts";
-import { containerEnvironment } from "./environment.ts";
+import { execProcess } from "./exec-process.ts";
 import { bundlePaths } from "./paths.ts";
 import { findContainer } from "./store.ts";
 import { forwardSignals } from "./wait.ts";
@@ -74,32 +70,4 @@ async function runToEnd({ task, target, terminal, drain }: Registered): Promise<
     leaveRawMode();
     await task.delete(target).catch((error: Error) => printNote(`mukon: ${error.message}`));
   }
-}
-
-/** The container's own process, with what the command line changes. */
-function execProcess(id: string, command: string[], raw: RawExecOptions): OciProcess {
-  const spec = parseOciSpec(JSON.parse(readFileSync(bundlePaths(id).config, "utf8")));
-  const base = spec.process;
-  if (base === undefined)
-    throw new MukonError("BUNDLE_DAMAGED", `${bundlePaths(id).config} names no process`);
-  const user = raw.user === undefined ? base.user : numericUser(raw.user);
-  return {
-    ...base,
-    terminal: raw.tty ?? false,
-    args: command,
-    cwd: raw.workdir ?? base.cwd,
-    user,
-    env: containerEnvironment({
-      image: base.env ?? [],
-      files: raw.envFile ?? [],
-      options: raw.env ?? [],
-      terminal: raw.tty ?? false,
-    }),
-  };
-}
-
-function numericUser(text: string): { uid: number; gid: number } {
-  const match = /^(\d+)(?::(\d+))?$/.exec(text);
-  if (match === null) throw usage("--user", text, "a number, or two numbers as UID:GID");
-  return { uid: Number(match[1]), gid: Number(match[2] ?? 0) };
 }

@@ -1,39 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { isSameProcess } from "../../linux/process-status.ts";
+import { deleteShim } from "../shim/program.ts";
 import { bundlePaths, namesDirectory } from "./paths.ts";
-import { readRecord } from "./record.ts";
+import { type ContainerRecord, readRecord, writeExit } from "./record.ts";
 import { removeBundleAndShim } from "./remove.ts";
 import { containerState } from "./state.ts";
 import { containerIds } from "./store.ts";
 
 /** Younger ones may be on their way: between making its bundle and its shim, a run takes a moment. */
 const MINIMUM_AGE_MS = 10_000;
+/** 128 + SIGKILL. */
+const KILLED = 137;
 
 /**
- * Removes bundles that no program will come back to: damaged ones, and those of `--rm` containers
- * that have ended. Returns what was removed, for people.
+ * Cleans up after `mukon run`s that were killed: pods that nobody will start, containers whose output
+ * nobody reads, bundles of `--rm` containers that have ended, damaged bundles. Returns what was done,
+ * for people.
  */
 export async function collectBundles(now = Date.now()): Promise<string[]> {
   const removed: string[] = [];
   for (const id of containerIds()) {
     if (isYoung(bundlePaths(id).directory, now)) continue;
-    if (!(await isAbandoned(id))) continue;
-    await removeBundleAndShim(id, undefined);
-    removed.push(`bundle ${id}`);
+    const fate = await fateOf(id);
+    if (fate === "keep") continue;
+    if (fate === "end") await endAndKeepRecord(id);
+    else await removeBundleAndShim(id, undefined);
+    removed.push(`${fate === "end" ? "pod of container" : "bundle"} ${id}`);
   }
   return [...removed, ...dropOrphanNames(now)];
 }
 
-async function isAbandoned(id: string): Promise<boolean> {
+/** `end`: the pod goes, and the record stays, since `--rm` was not given. */
+async function fateOf(id: string): Promise<"keep" | "end" | "remove"> {
+  let record: ContainerRecord;
   try {
-    const record = readRecord(id);
-    const { status } = await containerState(id);
-    const isOver = status === "exited" || status === "starting";
-    return record.removeAtExit && isOver;
+    record = readRecord(id);
   } catch {
-    return true;
+    return "remove";
   }
+  const { pid, startTime } = record.client;
+  if (isSameProcess(pid, BigInt(startTime))) return "keep";
+  const { status } = await containerState(id);
+  if (status === "exited") return record.removeAtExit ? "remove" : "keep";
+  if (status === "running" || status === "paused") {
+    if (record.detached) return "keep";
+    return record.removeAtExit ? "remove" : "end";
+  }
+  return "remove";
+}
+
+async function endAndKeepRecord(id: string): Promise<void> {
+  await deleteShim(id);
+  writeExit(id, { status: KILLED, at: new Date().toISOString() });
 }
 
 function dropOrphanNames(now: number): string[] {

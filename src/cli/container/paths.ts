@@ -10,6 +10,8 @@ export interface BundlePaths {
   directory: string;
   /** The OCI runtime specification. */
   config: string;
+  /** Users and groups of its image, by name. */
+  accounts: string;
   /** What the command line remembers of the container. */
   record: string;
   /** How the container ended; there once it has, and its shim is gone. */
@@ -38,6 +40,7 @@ export function bundlePaths(id: string): BundlePaths {
   return {
     directory,
     config: join(directory, "config.json"),
+    accounts: join(directory, "accounts.json"),
     record: join(directory, "cli.json"),
     exit: join(directory, "exit.json"),
     output: join(directory, "output.log"),

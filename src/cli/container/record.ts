@@ -18,6 +18,12 @@ const RecordSchema = v.object({
   detached: v.boolean(),
   removeAtExit: v.boolean(),
   stopSignal: v.optional(v.string()),
+  /** The `mukon run` that made it. While it lives, nobody else cleans up after it. */
+  client: v.object({
+    pid: v.number(),
+    /** Clock ticks since boot. */
+    startTime: v.number(),
+  }),
 });
 
 /** What the command line remembers of a container. */

@@ -9,7 +9,7 @@ import { printLine, printNote } from "../output/print.ts";
 import { shimOptions } from "../shim/options.ts";
 import { deleteShim, startShim } from "../shim/program.ts";
 import { TaskClient } from "../shim/task-client.ts";
-import { abortOnSignal } from "./abort.ts";
+import { type Abort, abortOnSignal, throwIfAborted } from "./abort.ts";
 import { checkConfiguration } from "./check-configuration.ts";
 import { type CreatedBundle, createBundle } from "./create.ts";
 import { bundlePaths } from "./paths.ts";
@@ -30,12 +30,28 @@ export async function runContainer(input: RunInput): Promise<number> {
   const { options } = input;
   const terminal = wantsTerminal(options);
   await checkConfiguration(options);
-  const bundle = await createBundle({ ...input, terminal });
+  let abort: Abort | undefined;
+  try {
+    const bundle = await createBundle({ ...input, terminal }, (id) => {
+      abort = abortOnSignal(() => deleteShim(id));
+    });
+    return await runBundle(bundle, options, abort);
+  } finally {
+    abort?.stop();
+  }
+}
+
+async function runBundle(
+  bundle: CreatedBundle,
+  options: RunOptions,
+  abort: Abort | undefined,
+): Promise<number> {
   const { id, name } = bundle.record;
-  const abort = abortOnSignal(() => deleteShim(id));
   let task: TaskClient | undefined;
   try {
+    throwIfAborted(abort);
     const address = await startShim(id, shimOptions(options.configurationFile));
+    throwIfAborted(abort);
     task = await TaskClient.connect(address);
     if (options.detach) return await runDetached({ task, bundle, options, abort });
     return await runAttached({ task, bundle, options, abort });
@@ -47,10 +63,9 @@ export async function runContainer(input: RunInput): Promise<number> {
     await removeBundleAndShim(id, name).catch((failure: Error) =>
       printNote(`mukon: ${failure.message}`),
     );
-    if (abort.signalNumber !== undefined) return 128 + abort.signalNumber;
+    if (abort?.signalNumber !== undefined) return 128 + abort.signalNumber;
     throw error;
   } finally {
-    abort.stop();
     task?.close();
   }
 }
@@ -59,7 +74,7 @@ interface Started {
   task: TaskClient;
   bundle: CreatedBundle;
   options: RunOptions;
-  abort: ReturnType<typeof abortOnSignal>;
+  abort: Abort | undefined;
 }
 
 async function runDetached({ task, bundle, options, abort }: Started): Promise<number> {
@@ -68,7 +83,7 @@ async function runDetached({ task, bundle, options, abort }: Started): Promise<n
   const streams = { stdin: "", stdout: output, stderr: record.terminal ? "" : output };
   await create(task, bundle, streams);
   await task.start({ id: record.id });
-  abort.stop();
+  abort?.stop();
   if (record.removeAtExit || options.timeoutMs !== undefined)
     startMonitor(record, options.timeoutMs);
   printLine(record.id);
@@ -93,7 +108,7 @@ async function runAttached(started: Started): Promise<number> {
       ended.catch(() => {});
       if (record.terminal) leaveRawMode = enterRawMode();
       await task.start({ id: record.id });
-      started.abort.stop();
+      started.abort?.stop();
       return waitAttached(started, ended);
     })();
     await attachment.drain();
@@ -119,7 +134,9 @@ async function waitAttached(
     options.timeoutMs === undefined
       ? undefined
       : setTimeout(() => {
-          printNote(`mukon: killed after ${options.timeoutMs} ms (--timeout)`);
+          const note = `mukon: killed after ${options.timeoutMs} ms (--timeout)`;
+          // A terminal in raw mode does not begin a line by itself.
+          printNote(bundle.record.terminal ? `\r\n${note}\r` : note);
           task.kill(target, SIGKILL, { all: true }).catch(() => {});
         }, options.timeoutMs);
   try {
@@ -160,7 +177,8 @@ async function finish(
   record: ContainerRecord,
   exit: ContainerExit,
 ): Promise<void> {
-  writeExit(record.id, exit);
+  // Nobody will ask a container how it ended that is gone then; a full disk is no reason to fail.
+  if (!record.removeAtExit) writeExit(record.id, exit);
   await finishTask(task, record.id);
   task.close();
   if (record.removeAtExit) await removeBundleAndShim(record.id, record.name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { OciSpec } from "../../guest-protocol/oci-spec.ts";
+import type { OciProcess, OciSpec } from "../../guest-protocol/oci-spec.ts";
 import {
   DEFAULT_CAPABILITIES,
   DEFAULT_MOUNTS,
@@ -37,11 +37,7 @@ export function makeSpec(choices: ContainerChoices): OciSpec {
       args: choices.command,
       env: choices.environment,
       cwd: choices.workingDirectory,
-      capabilities: {
-        bounding: DEFAULT_CAPABILITIES,
-        effective: choices.user.uid === 0 ? DEFAULT_CAPABILITIES : [],
-        permitted: choices.user.uid === 0 ? DEFAULT_CAPABILITIES : [],
-      },
+      capabilities: capabilitiesOf(choices.user.uid),
       noNewPrivileges: false,
     },
     root: { path: "rootfs", readonly: choices.readOnly },
@@ -56,6 +52,12 @@ export function makeSpec(choices: ContainerChoices): OciSpec {
     },
     annotations: choices.annotations,
   };
+}
+
+/** Only root holds them from the start; others can get them by programs that are set so. */
+export function capabilitiesOf(uid: number): NonNullable<OciProcess["capabilities"]> {
+  const held = uid === 0 ? DEFAULT_CAPABILITIES : [];
+  return { bounding: DEFAULT_CAPABILITIES, effective: held, permitted: held };
 }
 
 function resources(

@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { newContainerName } from "./identifier.ts";
@@ -50,7 +59,7 @@ function tryClaim(name: string, id: string): boolean {
   const file = join(namesDirectory(), name);
   for (const _attempt of [1, 2]) {
     try {
-      writeFileSync(file, id, { flag: "wx", mode: 0o600 });
+      writeName(file, id);
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
@@ -58,6 +67,19 @@ function tryClaim(name: string, id: string): boolean {
     }
   }
   return false;
+}
+
+/** A name that was not written wholly, on a full disk, would be nobody's for ever. */
+function writeName(file: string, id: string): void {
+  const descriptor = openSync(file, "wx", 0o600);
+  try {
+    writeSync(descriptor, id);
+  } catch (error) {
+    unlinkSync(file);
+    throw error;
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** A name whose bundle is gone (its owner was killed while removing it) is free again. */

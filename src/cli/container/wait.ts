@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { followTerminalSize } from "../io/terminal.ts";
+import { isTerminalGone } from "../io/terminal-mode.ts";
 import type { ProcessReference, TaskClient } from "../shim/task-client.ts";
 
 /** The second of these, and every later one, kills. */
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1, SIGQUIT: 3 } as const;
 const SIGKILL = 9;
+const STDIN = 0;
 
 export interface ForwardOptions {
   task: TaskClient;
@@ -17,7 +19,8 @@ export interface ForwardOptions {
 /**
  * Passes signals (and changes of the window's size) on to a process until the result is called.
  * The first signal is passed as it is, any later one kills: a container that ignores Ctrl-C
- * must not hold the terminal for ever.
+ * must not hold the terminal for ever. So does the end of the terminal itself, as nobody is there
+ * any more to send a second one.
  */
 export function forwardSignals(options: ForwardOptions): () => void {
   const { task, process: target } = options;
@@ -29,7 +32,8 @@ export function forwardSignals(options: ForwardOptions): () => void {
   const handlers = FORWARDED.map((name) => {
     const handler = (): void => {
       received++;
-      send(received === 1 ? SIGNAL_NUMBERS[name] : SIGKILL);
+      const isAlone = options.terminal && isTerminalGone(STDIN);
+      send(received === 1 && !isAlone ? SIGNAL_NUMBERS[name] : SIGKILL);
     };
     process.on(name, handler);
     return { name, handler };

@@ -3,6 +3,7 @@ import { closeSync, createWriteStream, type WriteStream } from "node:fs";
 import { Socket } from "node:net";
 import type { Writable } from "node:stream";
 import { openFifoForReading, openFifoForWriting } from "../../linux/fifo.ts";
+import { printNote } from "../output/print.ts";
 import type { StreamPaths } from "./fifos.ts";
 
 export interface AttachOptions {
@@ -30,10 +31,7 @@ export interface Attachment {
 
 /** Joins this program's streams to the FIFOs. Both ends are open when it returns. */
 export function attach(options: AttachOptions): Attachment {
-  const copy =
-    options.copyTo === undefined
-      ? undefined
-      : createWriteStream(options.copyTo, { flags: "a", mode: 0o600 });
+  const copy = options.copyTo === undefined ? undefined : openCopy(options.copyTo);
   let isClosedReported = false;
   const closed = (): void => {
     if (!isClosedReported) options.onOutputClosed();
@@ -64,6 +62,13 @@ export function attach(options: AttachOptions): Attachment {
   };
 }
 
+/** A disk that is full costs the copy, never the container that writes. */
+function openCopy(path: string): WriteStream {
+  const copy = createWriteStream(path, { flags: "a", mode: 0o600 });
+  copy.on("error", (error) => printNote(`mukon: its output is no longer kept: ${error.message}`));
+  return copy;
+}
+
 interface Output {
   drain(): Promise<void>;
   close(): void;
@@ -88,7 +93,7 @@ function pump(path: string, target: Writable, options: PumpOptions): Output {
     options.closed();
   });
   source.on("data", (chunk: Buffer) => {
-    options.copy?.write(chunk);
+    if (options.copy?.destroyed === false) options.copy.write(chunk);
     if (isTargetOpen && !target.write(chunk)) {
       source.pause();
       target.once("drain", () => source.resume());

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { MukonError } from "../../errors/mukon-error.ts";
+import { dropLostTerminal, stopOutputProcessing } from "./terminal-mode.ts";
+
+const STDIN = 0;
 
 export interface TerminalSize {
   columns: number;
@@ -25,9 +28,13 @@ export function terminalSize(): TerminalSize | undefined {
  */
 export function enterRawMode(): () => void {
   if (!process.stdin.isTTY) return () => {};
+  // A terminal that is hung up can be neither read nor set; its end is told by SIGHUP.
+  process.stdin.on("error", () => {});
   process.stdin.setRawMode(true);
+  stopOutputProcessing(STDIN);
   const leave = (): void => {
     process.stdin.setRawMode(false);
+    dropLostTerminal();
     process.off("exit", leave);
   };
   process.on("exit", leave);

@@ -16,5 +16,6 @@ export const CLI_CODES = {
   ROOT_REQUIRED: "The command needs root on this host.",
   BUNDLE_DAMAGED: "The record of a container is missing or cannot be read.",
   AUDIT_FAILED: "A process of a sandbox can do more than it was promised.",
+  INTERRUPTED: "A signal ended the command before its container ran.",
   HOST_NOT_READY: "The host lacks something that mukon needs.",
 } as const;

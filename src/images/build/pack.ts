@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { chmodSync, chownSync, lstatSync, renameSync } from "node:fs";
+import { join } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
-import { guardDisk } from "../disk-guard.ts";
-import { type JailIdentity, runJailed } from "../jail/run.ts";
+import type { JailIdentity } from "../jail/run.ts";
 import type { ImageLimits } from "../limits.ts";
-import { buildFailure } from "../source/failures.ts";
+import { runStep } from "../step.ts";
 import { sha256Hex } from "../store/paths.ts";
 import type { Workspace } from "../workspace.ts";
 
@@ -40,28 +40,16 @@ const OUTPUT_NAME = "root.erofs";
  * @throws IMAGE_PACK_FAILED, IMAGE_STORE_FULL, IMAGE_TOO_LARGE
  */
 export async function packTree(input: PackInput, targetPath: string): Promise<number> {
-  const argv = ["mkfs.erofs", "--quiet", `-U${uuidOf(input.imageId)}`];
-  const guard = {
-    directory: input.workspace.directory,
-    limits: input.limits,
-    signal: input.signal,
-  };
-  const result = await guardDisk(guard, (signal) =>
-    runJailed([...argv, `/work/${OUTPUT_NAME}`, input.treePath], {
-      identity: input.identity,
-      jailDirectory: input.workspace.jailDirectory,
-      workDirectory: input.workDirectory,
-      ...(input.inputPath === undefined ? {} : { inputPath: input.inputPath }),
-      limits: input.limits,
-      env:
-        input.newestTimeSeconds === undefined
-          ? {}
-          : { SOURCE_DATE_EPOCH: String(input.newestTimeSeconds) },
-      signal,
-    }),
-  );
-  if (result.code !== 0) throw buildFailure("pack", input.reference, result);
-  return takeOver(`${input.workDirectory}/${OUTPUT_NAME}`, targetPath, input.reference);
+  const { reference, imageId, treePath, newestTimeSeconds, ...step } = input;
+  const output = `/workspace/${OUTPUT_NAME}`;
+  await runStep({
+    ...step,
+    stage: "pack",
+    reference,
+    argv: ["mkfs.erofs", "--quiet", `-U${uuidOf(imageId)}`, output, treePath],
+    env: newestTimeSeconds === undefined ? {} : { SOURCE_DATE_EPOCH: String(newestTimeSeconds) },
+  });
+  return takeOver(join(step.workDirectory, OUTPUT_NAME), targetPath, reference);
 }
 
 /**

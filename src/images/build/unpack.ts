@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join } from "node:path";
 import { parseAccounts } from "../accounts.ts";
-import { guardDisk } from "../disk-guard.ts";
-import { runJailed } from "../jail/run.ts";
 import type { LayoutImage } from "../layout.ts";
 import { type ImageLimits, MAX_ACCOUNTS_FILE_BYTES } from "../limits.ts";
 import { readInside } from "../read-inside.ts";
 import { IMAGE_NAME, LAYOUT_NAME } from "../source/download.ts";
-import { buildFailure } from "../source/failures.ts";
+import { runStep } from "../step.ts";
 import { ROOT_IMAGE_NAME } from "../store/paths.ts";
 import { writeContent } from "../store/records.ts";
 import type { Accounts } from "../types.ts";
@@ -39,7 +37,7 @@ export async function buildContent(image: LayoutImage, options: BuildOptions): P
       imageId: image.configDigest,
       identity: "unpacker",
       workDirectory: workspace.unpackDirectory,
-      treePath: `/work/${TREE_NAME}`,
+      treePath: `/workspace/${TREE_NAME}`,
       newestTimeSeconds: image.createdAtSeconds,
       workspace,
       limits,
@@ -64,18 +62,16 @@ export function readAccounts(tree: string): Accounts {
 }
 
 async function unpack(options: BuildOptions): Promise<void> {
-  const { workspace, limits } = options;
-  const guard = { directory: workspace.directory, limits, signal: options.signal };
-  const source = `/input:${IMAGE_NAME}`;
-  const result = await guardDisk(guard, (signal) =>
-    runJailed(["umoci", "raw", "unpack", "--image", source, `/work/${TREE_NAME}`], {
-      identity: "unpacker",
-      jailDirectory: workspace.jailDirectory,
-      workDirectory: workspace.unpackDirectory,
-      inputPath: join(workspace.downloadDirectory, LAYOUT_NAME),
-      limits,
-      signal,
-    }),
-  );
-  if (result.code !== 0) throw buildFailure("unpack", options.reference, result);
+  const { workspace, reference, limits, signal } = options;
+  await runStep({
+    stage: "unpack",
+    reference,
+    argv: ["umoci", "raw", "unpack", "--image", `/input:${IMAGE_NAME}`, `/workspace/${TREE_NAME}`],
+    workspace,
+    identity: "unpacker",
+    workDirectory: workspace.unpackDirectory,
+    inputPath: join(workspace.downloadDirectory, LAYOUT_NAME),
+    limits,
+    ...(signal === undefined ? {} : { signal }),
+  });
 }

@@ -23,7 +23,7 @@ export interface JailOptions {
   identity: JailIdentity;
   /** An empty directory that the jail's root is put together on. */
   jailDirectory: string;
-  /** Seen as /work, the only place that can be written to. */
+  /** Seen as /workspace, the only place that can be written to. */
   workDirectory: string;
   /** A file or directory, seen read-only as /input. */
   inputPath?: string;
@@ -54,7 +54,7 @@ function start(
   const { limits } = options;
   return run([...outerChain(options), ...identityChain(options.identity), ...argv], {
     descriptors,
-    env: { HOME: "/work/tmp", TMPDIR: "/work/tmp", LC_ALL: "C", ...options.env },
+    env: { HOME: "/workspace/tmp", TMPDIR: "/workspace/tmp", LC_ALL: "C", ...options.env },
     timeoutMs: limits.timeoutMs,
     maxOutputBytes: options.maxOutputBytes ?? 1024 * 1024,
     allowFailure: true,

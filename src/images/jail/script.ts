@@ -6,7 +6,7 @@
  * Arguments: an empty directory, the work directory, what to read ("" for nothing), `network` or
  * "", then the program with its arguments.
  *
- * The old root is put over /work and unmounted from there, so that the new root has no place for
+ * The old root is put over /workspace and unmounted from there, so that the new root has no place for
  * it. The count at the end checks that it went: umount(8) has failed silently here.
  */
 export const JAIL_SCRIPT = `
@@ -19,7 +19,7 @@ bind_read_only() {
 }
 mount -t tmpfs -o size=8m,mode=0755,nosuid,nodev,noexec mukon-images "$jail"
 cd "$jail"
-mkdir usr proc work dev etc
+mkdir usr proc workspace dev etc
 bind_read_only /usr usr
 for name in bin sbin lib lib32 lib64; do
   if [ -L "/$name" ]; then
@@ -56,13 +56,13 @@ if [ -n "$network" ]; then
   echo 'hosts: files dns' >etc/nsswitch.conf
   for name in ssl ca-certificates docker/certs.d; do bind_settings "$name"; done
 fi
-mount --bind "$work" work
-mount -o remount,bind,nosuid,nodev,noexec work
+mount --bind "$work" workspace
+mount -o remount,bind,nosuid,nodev,noexec workspace
 mount -o remount,ro "$jail"
-pivot_root . work
-umount -l work
+pivot_root . workspace
+umount -l workspace
 cd /
-if [ "$(grep -c ' /work ' /proc/self/mountinfo)" != 1 ]; then
+if [ "$(grep -c ' /workspace ' /proc/self/mountinfo)" != 1 ]; then
   echo 'the old root is still there' >&2
   exit 1
 fi

@@ -3,13 +3,12 @@ import { createHash } from "node:crypto";
 import { chownSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RunResult } from "../../linux/run.ts";
-import { guardDisk } from "../disk-guard.ts";
-import { DOWNLOADER_ID, runJailed } from "../jail/run.ts";
+import { DOWNLOADER_ID } from "../jail/run.ts";
 import { type ImageLimits, MAX_MANIFEST_BYTES } from "../limits.ts";
 import { isLoopback, type Reference } from "../reference.ts";
+import { runStep } from "../step.ts";
 import type { Workspace } from "../workspace.ts";
 import { credentialsFor } from "./credentials.ts";
-import { downloadFailure } from "./failures.ts";
 
 /** Under these names a download lies in the downloader's directory. */
 export const LAYOUT_NAME = "layout";
@@ -43,13 +42,10 @@ export async function resolveDigest(
   if (reference.digest !== undefined) return reference.digest;
   const tls = isLoopback(reference.host) ? ["--tls-verify=false"] : [];
   const auth = writeCredentials(reference.host, options.workspace);
-  const limits = { ...options.limits, timeoutMs: RESOLVE_TIMEOUT_MS };
-  const result = await skopeo(["inspect", "--raw", ...tls, ...auth, `docker://${reference.text}`], {
-    ...options,
-    limits,
-    hasNetwork: true,
-  });
-  if (result.code !== 0) throw downloadFailure(reference.text, result);
+  const timeoutMs = Math.min(options.limits.timeoutMs, RESOLVE_TIMEOUT_MS);
+  const limits = { ...options.limits, timeoutMs };
+  const argv = ["inspect", "--raw", ...tls, ...auth, `docker://${reference.text}`];
+  const result = await skopeo("resolve", argv, { ...options, limits, reference });
   return `sha256:${createHash("sha256").update(result.stdout).digest("hex")}`;
 }
 
@@ -65,8 +61,7 @@ export async function downloadImage(
   );
   const source = `docker://${reference.host}/${reference.repository}@${digest}`;
   const argv = copyCommand([KEEP_PLAIN, ...tls, ...auth, "--retry-times=2"], source);
-  const result = await skopeo(argv, { ...options, hasNetwork: true });
-  if (result.code !== 0) throw downloadFailure(reference.text, result);
+  await skopeo("download", argv, { ...options, reference });
 }
 
 /** Copies an image out of a layout or an archive of this machine; no network is there. */
@@ -79,36 +74,40 @@ export async function copyLocalImage(
   // Of layers that a docker-archive holds plain, skopeo would say that they are compressed.
   const asTheyAre = reference.kind === "docker-archive" ? [] : [KEEP_PLAIN];
   const argv = copyCommand(asTheyAre, `${reference.kind}:/input${name}`);
-  const result = await skopeo(argv, { ...options, inputPath });
-  if (result.code !== 0) throw downloadFailure(reference.text, result);
+  await skopeo("download", argv, { ...options, reference, inputPath });
 }
 
 function copyCommand(options: string[], source: string): string[] {
-  const target = `oci:/work/${LAYOUT_NAME}:${IMAGE_NAME}`;
+  const target = `oci:/workspace/${LAYOUT_NAME}:${IMAGE_NAME}`;
   return ["copy", "--quiet", "--remove-signatures", ...options, source, target];
 }
 
 /** Signatures are checked as the host's policy says; a host without one accepts all. */
 function skopeo(
+  stage: "resolve" | "download",
   argv: readonly string[],
-  options: DownloadOptions & { inputPath?: string; hasNetwork?: boolean },
+  options: DownloadOptions & {
+    reference: RegistryReference | LocalReference;
+    inputPath?: string;
+  },
 ): Promise<RunResult> {
-  const { workspace, limits } = options;
+  const { workspace, limits, reference, inputPath, signal } = options;
   const policy = existsSync(POLICY_FILE) ? [] : ["--insecure-policy"];
-  const guard = { directory: workspace.directory, limits, signal: options.signal };
-  return guardDisk(guard, (signal) =>
-    runJailed(["skopeo", ...policy, "--override-os=linux", "--tmpdir=/work/tmp", ...argv], {
-      identity: "downloader",
-      jailDirectory: workspace.jailDirectory,
-      workDirectory: workspace.downloadDirectory,
-      ...(options.inputPath === undefined ? {} : { inputPath: options.inputPath }),
-      hasNetwork: options.hasNetwork === true,
-      limits,
-      env: options.hasNetwork ? proxySettings() : {},
-      maxOutputBytes: MAX_MANIFEST_BYTES,
-      signal,
-    }),
-  );
+  const hasNetwork = reference.kind === "registry";
+  return runStep({
+    stage,
+    reference: reference.text,
+    argv: ["skopeo", ...policy, "--override-os=linux", "--tmpdir=/workspace/tmp", ...argv],
+    workspace,
+    identity: "downloader",
+    workDirectory: workspace.downloadDirectory,
+    hasNetwork,
+    limits,
+    env: hasNetwork ? proxySettings() : {},
+    maxOutputBytes: MAX_MANIFEST_BYTES,
+    ...(inputPath === undefined ? {} : { inputPath }),
+    ...(signal === undefined ? {} : { signal }),
+  });
 }
 
 function writeCredentials(host: string, workspace: Workspace): string[] {
@@ -119,7 +118,7 @@ function writeCredentials(host: string, workspace: Workspace): string[] {
     writeFileSync(path, text, { mode: 0o400, flag: "wx" });
     chownSync(path, DOWNLOADER_ID, DOWNLOADER_ID);
   }
-  return ["--authfile=/work/auth.json"];
+  return ["--authfile=/workspace/auth.json"];
 }
 
 function proxySettings(): NodeJS.ProcessEnv {

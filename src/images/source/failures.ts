@@ -56,41 +56,41 @@ const DOWNLOAD_RULES: readonly Rule[] = [
   },
 ];
 
-/** The error for a failed skopeo. */
-export function downloadFailure(reference: string, result: RunResult): MukonError {
+/** The error for a program that failed. */
+export function stageFailure(stage: Stage, reference: string, result: RunResult): MukonError {
   const said = lastWords(result);
   const resource = resourceFailure(said, "the image store");
   if (resource !== undefined) return resource;
+  const details = { stage, exitCode: result.code, signal: result.signal };
+  if (stage === "resolve" || stage === "download") return downloadFailure(reference, said, details);
+  return buildFailure(reference, said, details);
+}
+
+interface Details extends Record<string, unknown> {
+  stage: Stage;
+}
+
+/** Of skopeo. */
+function downloadFailure(reference: string, said: string, details: Details): MukonError {
   const rule = DOWNLOAD_RULES.find((entry) => entry.pattern.test(said));
   return new MukonError(
     rule?.code ?? "IMAGE_PULL_FAILED",
     `cannot fetch ${reference}: ${rule?.what ?? "skopeo failed"} (${said})`,
-    {
-      hint: rule?.hint ?? "see what skopeo says in the brackets",
-      details: { stage: "download" satisfies Stage, exitCode: result.code, signal: result.signal },
-    },
+    { hint: rule?.hint ?? "see what skopeo says in the brackets", details },
   );
 }
 
-/** The error for a failed umoci or mkfs.erofs. */
-export function buildFailure(
-  stage: "unpack" | "pack",
-  reference: string,
-  result: RunResult,
-): MukonError {
-  const said = lastWords(result);
-  const resource = resourceFailure(said, "the image store");
-  if (resource !== undefined) return resource;
-  const [code, action] =
-    stage === "unpack"
-      ? ["IMAGE_UNPACK_FAILED", "unpack the layers of"]
-      : ["IMAGE_PACK_FAILED", "make the root file system of"];
+/** Of umoci and mkfs.erofs. */
+function buildFailure(reference: string, said: string, details: Details): MukonError {
+  const isUnpack = details.stage === "unpack";
+  const code = isUnpack ? "IMAGE_UNPACK_FAILED" : "IMAGE_PACK_FAILED";
+  const action = isUnpack ? "unpack the layers of" : "make the root file system of";
   const isIdOutOfRange = /l?chown.*invalid argument/i.test(said);
-  return new MukonError(code ?? "", `cannot ${action} ${reference}: ${said}`, {
+  return new MukonError(code, `cannot ${action} ${reference}: ${said}`, {
     hint: isIdOutOfRange
       ? "the image has files of users above 65535, which mukon does not unpack"
       : "the image may be damaged: pull it again, or build it again",
-    details: { stage, exitCode: result.code, signal: result.signal },
+    details,
   });
 }
 
@@ -104,7 +104,13 @@ function resourceFailure(said: string, place: string): MukonError | undefined {
 function lastWords(result: RunResult): string {
   const text = (result.stderr.trim() || result.stdout.trim()).slice(-SHOWN_LENGTH);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must go.
-  const line = text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
+  const line = unwrapLogLine(text).replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
   if (line !== "") return line;
   return result.signal === null ? `exit code ${result.code}` : `killed by ${result.signal}`;
+}
+
+/** skopeo logs its last error as `time=… level=fatal msg="…"`: only the message counts. */
+function unwrapLogLine(text: string): string {
+  const quoted = /level=(?:fatal|error) msg=("(?:[^"\\]|\\.)*")\s*$/.exec(text)?.[1];
+  return quoted === undefined ? text : quoted.slice(1, -1).replaceAll('\\"', '"');
 }

@@ -70,7 +70,7 @@ async function runGuest(request: ProbeRequest, kvmGid: number): Promise<string |
       cwd: "/",
     });
     if (result.stdout.includes(ALIVE)) return undefined;
-    const said = result.stderr.trim().slice(-MAX_SAID_CHARACTERS) || "the guest said nothing";
+    const said = oneLine(result.stderr).slice(0, MAX_SAID_CHARACTERS) || "it said nothing";
     return `QEMU ended before its guest ran: ${said}`;
   } catch (error) {
     const { code, message } = asMukonError(error);
@@ -95,4 +95,8 @@ export function probeArguments(request: ProbeRequest, kvmGid: number): string[] 
     ...["-append", kernelCommandLine({ kernelParams: "mukon_probe=1" })],
     ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
   ];
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]+/g, " ").trim();
 }

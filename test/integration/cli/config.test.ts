@@ -107,6 +107,14 @@ test("an unknown key is warned about, with the nearest one; the rest is in force
   assert.match(stdout, /default_memory = 600$/m);
 });
 
+test("mukon run says the same warnings, before it looks for the image", async (t) => {
+  const path = join(folderWith(t, { "c.toml": "[runtime]\nenable_debugg = true\n" }), "c.toml");
+  const { code, stderr } = await mukon(["run", "--config", path, "oci:/none"], { env: noFile });
+  assert.equal(code, 125);
+  assert.match(stderr, /^warning: .*c\.toml:2: .*Did you mean runtime\.enable_debug\?\n/);
+  assert.match(stderr, /\[IMAGE_NOT_FOUND\]/);
+});
+
 test("wrong types, values and syntax fail with file, line and what is accepted", async (t) => {
   const cases: [string, string, RegExp][] = [
     ['[hypervisor.qemu]\nrootless = "yes"\n', "CONFIG_VALUE", /c\.toml:2: .*"yes".*true or false/],

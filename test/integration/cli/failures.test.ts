@@ -1,30 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import {
-  assertHostRestored,
-  type HostSnapshot,
-  takeHostSnapshot,
-} from "../../support/host-snapshot.ts";
 import { MUKON, mukon, outcomeOf } from "../../support/mukon.ts";
+import { PodWorld } from "../../support/pod-world.ts";
 
 const FAILED = 125;
+const INSTALLER = join(import.meta.dirname, "../../../scripts/install.mjs");
 
 /** What fails before a VM is made: one code, one sentence why, one hint, and nothing left. */
 describe("what cannot work", () => {
-  let host: HostSnapshot;
+  let world: PodWorld;
   let folder: string;
   before(() => {
-    host = takeHostSnapshot();
+    world = new PodWorld();
     folder = mkdtempSync(join(tmpdir(), "mukon-cli-"));
   });
   after(async () => {
     rmSync(folder, { recursive: true });
-    await assertHostRestored(host);
+    await world.end();
   });
 
   const assertFails = async (args: string[], code: string, message: RegExp): Promise<void> => {
@@ -33,7 +30,7 @@ describe("what cannot work", () => {
     assert.equal(result.stdout, "");
     assert.match(result.stderr, message);
     assert.match(result.stderr, new RegExp(`\\[${code}\\]\n {2}hint: .+\n$`));
-    await assertHostRestored(host);
+    await world.assertNothingLeft();
   };
 
   for (const command of ["logs", "kill", "stop", "rm", "inspect", "audit"]) {
@@ -55,6 +52,20 @@ describe("what cannot work", () => {
       [["run", `docker-archive:${nowhere}`], "IMAGE_NOT_FOUND"],
     );
     for (const [args, code] of cases) await assertFails(args, code, new RegExp(nowhere));
+  });
+
+  test("the installed command keeps Node from reading --env-file", async () => {
+    const env = { ...process.env, MUKON_PREFIX: join(folder, "prefix") };
+    execFileSync(process.execPath, [INSTALLER], { env });
+    const child = spawn(join(folder, "prefix/bin/mukon"), [
+      "run",
+      "--env-file",
+      "/no/such",
+      "busybox",
+    ]);
+    const result = await outcomeOf(child);
+    assert.equal(result.code, FAILED, result.stderr);
+    assert.match(result.stderr, /\[ENVIRONMENT_FILE_INVALID\]/);
   });
 
   test("a line of an environment file that is none", async () => {
@@ -80,7 +91,7 @@ describe("what cannot work", () => {
     const result = await mukon(["run", "busybox"], { env: { MUKON_SHIM: "no-such-shim" } });
     assert.equal(result.code, FAILED);
     assert.match(result.stderr, /no-such-shim is not installed/);
-    await assertHostRestored(host);
+    await world.assertNothingLeft();
   });
 
   test("an annotation that is not enabled, or of a wrong value, before any image is read", async () => {

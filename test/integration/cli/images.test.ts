@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { guestDirectory } from "../../../src/linux/paths.ts";
-import {
-  assertHostRestored,
-  type HostSnapshot,
-  takeHostSnapshot,
-} from "../../support/host-snapshot.ts";
 import { whyImagesCannotBeTested } from "../../support/image-store.ts";
-import { mukon, type Outcome } from "../../support/mukon.ts";
-import { type Registry, startRegistry } from "../../support/registry.ts";
+import { mukon, type Outcome, outcomeOf, startMukon } from "../../support/mukon.ts";
+import { PodWorld } from "../../support/pod-world.ts";
+import { type Registry, startHostileRegistry, startRegistry } from "../../support/registry.ts";
 import { writeShellImage } from "../../support/shell-image.ts";
 import { folderWith } from "../../unit/config/helpers.ts";
 
@@ -28,7 +24,7 @@ const IMAGE_CONFIG = {
 };
 
 describe("images at the command line", { skip }, () => {
-  let host: HostSnapshot;
+  let world: PodWorld;
   let folder = "";
   let registry: Registry;
   let digest = "";
@@ -38,7 +34,7 @@ describe("images at the command line", { skip }, () => {
     mukon(args, { env: { MUKON_STATE_ROOT: at("state") } });
 
   before(async () => {
-    host = takeHostSnapshot();
+    world = new PodWorld();
     folder = mkdtempSync(join(tmpdir(), "mukon-cli-images-"));
     mkdirSync(at("state"));
     symlinkSync(guestDirectory(), at("state/guest"));
@@ -52,7 +48,7 @@ describe("images at the command line", { skip }, () => {
   after(async () => {
     await registry?.stop();
     rmSync(folder, { recursive: true, force: true });
-    await assertHostRestored(host);
+    await world?.end();
   });
 
   test("pull prints the digest, ls lists every image once, rm removes it", async () => {
@@ -109,6 +105,22 @@ describe("images at the command line", { skip }, () => {
     assert.match(result.stderr, /cannot fetch docker-archive:.*broken\.tar/);
     const images = JSON.parse((await run("image", "ls", "--json")).stdout) as unknown[];
     assert.equal(images.length, 1);
+  });
+
+  test("Ctrl-C during a pull ends it at once, and nothing of it stays", async () => {
+    let isAsked = (): void => {};
+    const asked = new Promise<void>((done) => {
+      isAsked = done;
+    });
+    const silent = await startHostileRegistry(() => isAsked());
+    const env = { MUKON_STATE_ROOT: at("state") };
+    const child = startMukon(["run", `${silent.host}/a:b`], { env });
+    const outcome = outcomeOf(child);
+    await Promise.race([asked, outcome]);
+    child.kill("SIGINT");
+    assert.equal((await outcome).signal, "SIGINT");
+    await silent.stop();
+    assert.deepEqual(readdirSync(at("state/images/work")), []);
   });
 
   test("from a registry: entrypoint, command, environment, user and directory are the image's", async () => {

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import {
-  assertHostRestored,
-  type HostSnapshot,
-  takeHostSnapshot,
-} from "../../support/host-snapshot.ts";
 import { mukon } from "../../support/mukon.ts";
+import { PodWorld } from "../../support/pod-world.ts";
 
 const WRONG_USAGE = 2;
 const FAILED = 125;
@@ -46,11 +42,11 @@ const WRONG_VALUES: readonly Wrong[] = [
 ];
 
 describe("a wrong command line", () => {
-  let host: HostSnapshot;
+  let world: PodWorld;
   before(() => {
-    host = takeHostSnapshot();
+    world = new PodWorld();
   });
-  after(() => assertHostRestored(host));
+  after(() => world.end());
 
   for (const [args, message, help] of [...WRONG_WORDS, ...WRONG_VALUES]) {
     test(`mukon ${args.join(" ")}`, async () => {

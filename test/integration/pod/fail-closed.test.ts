@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { chmodSync, cpSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { run } from "../../../src/linux/run.ts";
@@ -22,14 +22,14 @@ beforeEach(() => world.configure({ "hypervisor.qemu": { accelerator: "tcg" } }))
 after(() => world.end());
 
 test("a QEMU that runs without its seccomp filter is detected", async () => {
-  const path = executable("unfiltered-qemu", withoutArgument("-sandbox", 2, QEMU));
+  const path = world.executable("unfiltered-qemu", withoutArgument("-sandbox", 2, QEMU));
   world.configure({ "hypervisor.qemu": { accelerator: "tcg", path } });
   const { stderr } = await world.assertRefused([], /CONFINEMENT_BROKEN/);
   assert.match(stderr, /no seccomp filter is on/);
 });
 
 test("a QEMU that is missing, fails or ends at once is named", async () => {
-  const failing = executable("failing-qemu", "#!/bin/sh\necho no such machine >&2\nexit 3\n");
+  const failing = world.executable("failing-qemu", "#!/bin/sh\necho no such machine >&2\nexit 3\n");
   for (const [path, pattern] of [
     [join(world.directory, "no-qemu"), /LAUNCH_FAILED/],
     [failing, /no such machine/],
@@ -41,9 +41,7 @@ test("a QEMU that is missing, fails or ends at once is named", async () => {
 });
 
 test("tools that do not drop what they should are detected, whatever they leave", async () => {
-  const real = join(world.directory, "setpriv");
-  cpSync("/usr/bin/setpriv", real);
-  chmodSync(real, 0o755);
+  const real = world.executable("setpriv", readFileSync("/usr/bin/setpriv"));
   const cases: [string, string, RegExp][] = [
     ["setpriv", IDLE_SETPRIV, /user ids are 0 0 0 0/],
     ["setpriv", withoutArgument("--nnp", 1, real), /no_new_privs is off/],
@@ -55,7 +53,7 @@ test("tools that do not drop what they should are detected, whatever they leave"
     ["unshare", IDLE_UNSHARE, /no net namespace of its own/],
   ];
   for (const [tool, script, deviation] of cases) {
-    const under = withFile(`/usr/bin/${tool}`, executable(`${tool}.sh`, script));
+    const under = withFile(`/usr/bin/${tool}`, world.executable(`${tool}.sh`, script));
     const { stderr } = await world.assertRefused([], /CONFINEMENT_BROKEN/, { under });
     assert.match(stderr, deviation);
   }
@@ -63,7 +61,7 @@ test("tools that do not drop what they should are detected, whatever they leave"
 
 test("a setpriv that fails keeps the pod from starting, and its words are passed on", async () => {
   const script = "#!/bin/sh\necho setresuid failed >&2\nexit 127\n";
-  const under = withFile("/usr/bin/setpriv", executable("setpriv.sh", script));
+  const under = withFile("/usr/bin/setpriv", world.executable("setpriv.sh", script));
   await world.assertRefused([], /LAUNCH_FAILED|CONFINEMENT_BROKEN/, { under });
 });
 
@@ -117,10 +115,6 @@ test("a keeper that does not start ends the pod", async () => {
 function withFile(target: string, source: string): string[] {
   const mounts: PrivateMount[] = [{ source, target }];
   return privateMounts(world, mounts);
-}
-
-function executable(name: string, script: string): string {
-  return world.write(name, script, 0o755);
 }
 
 /** A script that executes `program` with its own arguments, but for one and those that follow it. */

@@ -4,13 +4,9 @@ import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { listProcesses } from "../../../src/linux/process-status.ts";
-import {
-  assertHostRestored,
-  type HostSnapshot,
-  takeHostSnapshot,
-} from "../../support/host-snapshot.ts";
+import { listProcesses, readProcessStatus } from "../../../src/linux/process-status.ts";
 import { mukon, outcomeOf, startMukon } from "../../support/mukon.ts";
+import { PodWorld } from "../../support/pod-world.ts";
 
 /** How many pods are started and attacked; more by hand: MUKON_TEST_KILL_ROUNDS=100. */
 const ROUNDS = Number(process.env.MUKON_TEST_KILL_ROUNDS ?? 8);
@@ -18,11 +14,11 @@ const VICTIMS = ["mukon.cjs", "shim-daemon.cjs", "keeper.cjs", "qemu-system"];
 /** Longer than what `mukon gc` leaves alone because it may be on its way. */
 const SETTLE_MS = 11_000;
 
-let host: HostSnapshot;
+let world: PodWorld;
 before(() => {
-  host = takeHostSnapshot();
+  world = new PodWorld();
 });
-after(() => assertHostRestored(host));
+after(() => world.end());
 
 test("kill -9 of any process of a pod, at any moment, leaves nothing after mukon gc", async () => {
   for (let round = 0; round < ROUNDS; round++) {
@@ -39,14 +35,17 @@ test("kill -9 of any process of a pod, at any moment, leaves nothing after mukon
     await sleep(SETTLE_MS);
     const gc = await mukon(["gc"]);
     assert.equal(gc.code, 0, gc.stderr);
-    await assertHostRestored(host).catch((error: Error) => {
+    await world.assertNothingLeft(40_000).catch((error: Error) => {
       throw new Error(`after killing ${victim} at ${delayMs} ms: ${error.message}`);
     });
   }
 });
 
+/** Kills all processes of our own world that run `program`, and nobody else's. */
 function killAll(program: string): number {
-  const victims = listProcesses().filter((pid) => commandOf(pid).includes(program));
+  const victims = listProcesses().filter(
+    (pid) => textOf(pid, "cmdline").includes(program) && isOurs(pid),
+  );
   for (const pid of victims) {
     try {
       process.kill(pid, "SIGKILL");
@@ -57,9 +56,16 @@ function killAll(program: string): number {
   return victims.length;
 }
 
-function commandOf(pid: number): string {
+/** Those that are still root have an environment that says where they belong. */
+function isOurs(pid: number): boolean {
+  const uid = readProcessStatus(pid)?.uids[0] ?? 0;
+  if (uid >= world.ids.start && uid < world.ids.end) return true;
+  return `${textOf(pid, "environ")}\0`.includes(`MUKON_RUN_ROOT=${world.runRoot}\0`);
+}
+
+function textOf(pid: number, file: "cmdline" | "environ"): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
   } catch {
     return "";
   }

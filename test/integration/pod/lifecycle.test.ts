@@ -1,22 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import {
-  assertHostRestored,
-  type HostSnapshot,
-  takeHostSnapshot,
-} from "../../support/host-snapshot.ts";
 import { mukon, outcomeOf, startMukon, waitForOutput } from "../../support/mukon.ts";
+import { PodWorld } from "../../support/pod-world.ts";
 
 const name = "test-lifecycle";
-let host: HostSnapshot;
+let world: PodWorld;
 before(() => {
-  host = takeHostSnapshot();
+  world = new PodWorld();
 });
-after(async () => {
-  await mukon(["rm", "--force", name]);
-  await assertHostRestored(host);
-});
+after(() => world.end());
 
 test("a detached container is listed, entered, read, stopped and removed", async (t) => {
   const script = "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.1; done";
@@ -78,17 +71,24 @@ test("a detached container is listed, entered, read, stopped and removed", async
   });
 });
 
-test("rm refuses a running container, and kills it when forced", async () => {
+test("kill ends a container with 128 + the signal; rm refuses a running one unless forced", async () => {
   await mukon(["run", "-d", "--name", name, "busybox", "sleep", "1000"]);
   const refused = await mukon(["rm", name]);
   assert.match(refused.stderr, /CONTAINER_RUNNING/);
+  assert.equal((await mukon(["kill", name])).code, 0);
+  await mukon(["logs", "-f", name]);
+  const ended = await listed(["--all", "--json"]);
+  assert.equal(ended?.exit?.status, 137);
+  assert.equal((await mukon(["rm", name])).code, 0);
+
+  await mukon(["run", "-d", "--name", name, "busybox", "sleep", "1000"]);
   assert.equal((await mukon(["rm", "--force", name])).code, 0);
 });
 
 test("-d --rm leaves nothing once the container has ended", async () => {
   const started = await mukon(["run", "-d", "--rm", "--name", name, "busybox", "sleep", "1"]);
   assert.equal(started.code, 0, started.stderr);
-  await assertHostRestored(host, 30_000);
+  await world.assertNothingLeft(30_000);
 });
 
 test("--timeout kills, and the exit code tells", async () => {

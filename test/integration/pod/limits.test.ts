@@ -2,19 +2,15 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, test } from "node:test";
-import {
-  assertHostRestored,
-  type HostSnapshot,
-  takeHostSnapshot,
-} from "../../support/host-snapshot.ts";
 import { mukon, startMukon } from "../../support/mukon.ts";
+import { PodWorld } from "../../support/pod-world.ts";
 
 const MEBIBYTE = 1024 * 1024;
-let host: HostSnapshot;
+let world: PodWorld;
 before(() => {
-  host = takeHostSnapshot();
+  world = new PodWorld();
 });
-after(() => assertHostRestored(host));
+after(() => world.end());
 
 test("limits of memory, processes and processors are those of the container's cgroup", async () => {
   const script = "cd /sys/fs/cgroup; cat memory.max pids.max cpu.max";

@@ -47,6 +47,7 @@ test("rootless = false in a drop-in", async (t) => {
   await t.test("is honoured and logged; mukon audit exits with 1 and says P1 broken", async () => {
     const name = "test-rootful";
     const pod = await world.start(name, ["busybox", "sleep", "1000"]);
+    assert.match(pod.outcome.stderr, /warning: .*VMMs run as root/);
     const [thread] = threadsOf(pod.vmmPid);
     assert.deepEqual(thread?.uids, [0, 0, 0, 0]);
     // Root, but not all that root could do.

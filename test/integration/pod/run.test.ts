@@ -2,18 +2,14 @@
 import assert from "node:assert/strict";
 import { release } from "node:os";
 import { after, before, test } from "node:test";
-import {
-  assertHostRestored,
-  type HostSnapshot,
-  takeHostSnapshot,
-} from "../../support/host-snapshot.ts";
 import { mukon } from "../../support/mukon.ts";
+import { PodWorld } from "../../support/pod-world.ts";
 
-let host: HostSnapshot;
+let world: PodWorld;
 before(() => {
-  host = takeHostSnapshot();
+  world = new PodWorld();
 });
-after(() => assertHostRestored(host));
+after(() => world.end());
 
 test("a container's output, its errors and its exit code come back, from another kernel", async () => {
   const result = await mukon([
@@ -53,11 +49,6 @@ test("environment, working directory, user, host name and a read-only root are a
   assert.equal(result.stdout, "b c|/tmp|1000:100|here\n", result.stderr);
   assert.match(result.stderr, /Read-only file system/);
   assert.equal(result.code, 1);
-});
-
-test("a process that a signal ends gives 128 + its number", async () => {
-  const result = await mukon(["run", "--rm", "busybox", "sh", "-c", "kill -9 $$"]);
-  assert.equal(result.code, 137, result.stderr);
 });
 
 test("a command that is not there says so, and leaves nothing", async () => {

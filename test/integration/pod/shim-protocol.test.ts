@@ -163,6 +163,38 @@ test("after kill -9 of the shim, delete leaves nothing of the pod", async () => 
   assert.ok(!existsSync(`/proc/${processes?.vmm?.pid}/exe`));
 });
 
+test("kill -9 of the shim while it makes a pod: delete leaves nothing, and the name is free", async () => {
+  for (const delayMs of [0, 60, 200, 500, 3_000]) {
+    const bundle = new Bundle(world.directory, `early-${delayMs}`, ["true"]);
+    const shim = await startShim(bundle);
+    const { shimPid } = await shim.connectTask(bundle.id);
+    const created = shim.create(bundle).catch(() => {});
+    await sleep(delayMs);
+    process.kill(shimPid, "SIGKILL");
+    await created;
+    shim.close();
+    const call = { directory: bundle.directory, id: bundle.id, containerd };
+    const deleted = await runShim(call, "delete");
+    assert.equal(deleted.code, 0, deleted.stderr);
+    await world.assertNothingLeft();
+  }
+});
+
+test("SIGTERM ends the shim, its pod, and tells containerd of the end", async () => {
+  containerd.events.length = 0;
+  const bundle = new Bundle(world.directory, "term", ["sleep", "1000"]);
+  const shim = await startShim(bundle);
+  await shim.create(bundle);
+  await shim.start("term");
+  const { shimPid } = await shim.connectTask("term");
+  const ended = shim.wait("term");
+  process.kill(shimPid, "SIGTERM");
+  assert.equal(await ended, 255);
+  await world.assertNothingLeft();
+  assert.deepEqual(containerd.topics().slice(2), ["/tasks/exit term 255"]);
+  shim.close();
+});
+
 test("a container that joins a pod shares its VM, and leaves without ending it", async () => {
   containerd.events.length = 0;
   const annotate = (type: string) => ({

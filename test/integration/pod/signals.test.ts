@@ -2,18 +2,14 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  assertHostRestored,
-  type HostSnapshot,
-  takeHostSnapshot,
-} from "../../support/host-snapshot.ts";
 import { outcomeOf, startMukon, waitForOutput } from "../../support/mukon.ts";
+import { PodWorld } from "../../support/pod-world.ts";
 
-let host: HostSnapshot;
+let world: PodWorld;
 before(() => {
-  host = takeHostSnapshot();
+  world = new PodWorld();
 });
-after(() => assertHostRestored(host, 30_000));
+after(() => world.end());
 
 test("Ctrl-C and SIGTERM reach the container", async () => {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -40,13 +36,15 @@ test("a second Ctrl-C kills a container that ignores the first", async () => {
 });
 
 test("Ctrl-C while the VM boots ends the start and leaves nothing", async () => {
-  for (const delayMs of [300, 1500, 3500]) {
+  for (const delayMs of [100, 300, 500, 1500, 3500]) {
     const child = startMukon(["run", "--rm", "busybox", "sleep", "1000"]);
     const outcome = outcomeOf(child, 60_000);
     await sleep(delayMs);
     child.kill("SIGINT");
-    assert.equal((await outcome).code, 130);
-    await assertHostRestored(host, 20_000);
+    const { code, signal } = await outcome;
+    // Before anything was made, the signal itself ends the program.
+    assert.ok(code === 130 || signal === "SIGINT", `${code} ${signal}`);
+    await world.assertNothingLeft(20_000);
   }
 });
 

@@ -45,3 +45,13 @@ test("signals go by name, short name or number", () => {
     assert.throws(() => parseSignal(text), { code: "USAGE" }, text);
   }
 });
+
+test("a size out of its range is refused with the range", () => {
+  const range = { least: 2 ** 20, most: 2 ** 30 };
+  assert.equal(parseBytes("--scratch", "1m", range), 2 ** 20);
+  assert.equal(parseBytes("--scratch", "1g", range), 2 ** 30);
+  for (const text of ["1023k", "1025m"]) {
+    const message = /--scratch.* a size of 1\.0 MiB to 1\.0 GiB$/;
+    assert.throws(() => parseBytes("--scratch", text, range), { code: "USAGE", message }, text);
+  }
+});

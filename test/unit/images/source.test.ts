@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { credentialsFor } from "../../../src/images/source/credentials.ts";
-import { buildFailure, downloadFailure } from "../../../src/images/source/failures.ts";
+import { stageFailure } from "../../../src/images/source/failures.ts";
 import { stampOfFile, stampOfTree } from "../../../src/images/stamp.ts";
 
 let directory = "";
@@ -61,21 +61,30 @@ test("what skopeo says becomes a code that says what to do", () => {
     "x509: certificate signed by unknown authority": "IMAGE_REGISTRY_UNREACHABLE",
     "no image found in manifest list for architecture riscv64": "IMAGE_PLATFORM_MISSING",
     "more than one image in oci, choose an image": "IMAGE_REFERENCE_INVALID",
-    "write /work/x: no space left on device": "IMAGE_STORE_FULL",
-    "write /work/x: file too large": "IMAGE_TOO_LARGE",
+    "write /workspace/x: no space left on device": "IMAGE_STORE_FULL",
+    "write /workspace/x: file too large": "IMAGE_TOO_LARGE",
     "something new": "IMAGE_PULL_FAILED",
   };
   for (const [stderr, code] of Object.entries(cases)) {
     const result = { code: 1, signal: null, stdout: "", stderr };
-    const error = downloadFailure("web:1", result);
+    const error = stageFailure("download", "web:1", result);
     assert.equal(error.code, code, stderr);
     assert.ok(error.hint);
   }
 });
 
+test("of a log line, the message is shown", () => {
+  const stderr = 'time="2026-01-01T00:00:00Z" level=fatal msg="Error parsing \\"web:1\\": bad"';
+  const result = { code: 1, signal: null, stdout: "", stderr };
+  assert.match(
+    stageFailure("download", "web:1", result).message,
+    /\(Error parsing "web:1": bad\)$/,
+  );
+});
+
 test("messages of strangers cannot drive the terminal", () => {
   const stderr = "bad layer \u001b[2Jname\u0007\r\nsecond line\u009b1m";
-  const error = buildFailure("unpack", "web:1", { code: 1, signal: null, stdout: "", stderr });
+  const error = stageFailure("unpack", "web:1", { code: 1, signal: null, stdout: "", stderr });
   assert.equal(error.code, "IMAGE_UNPACK_FAILED");
   assert.equal(error.details?.stage, "unpack");
   assert.match(error.message, /bad layer {2}\[2Jname second line 1m$/);

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from "node:fs";
+import { MukonError } from "../../errors/mukon-error.ts";
+import { type OciProcess, parseOciSpec } from "../../guest-protocol/oci-spec.ts";
+import { lookUpUser } from "../../images/accounts.ts";
+import type { Accounts } from "../../images/types.ts";
+import type { RawExecOptions } from "../commands/exec.ts";
+import { containerEnvironment } from "./environment.ts";
+import { bundlePaths } from "./paths.ts";
+import { capabilitiesOf } from "./spec.ts";
+
+/**
+ * The container's own process, with what the command line of `mukon exec` changes. Another user has
+ * the capabilities that a container of that user would have.
+ * @throws BUNDLE_DAMAGED, USER_NOT_FOUND, ENVIRONMENT_FILE_INVALID
+ */
+export function execProcess(id: string, command: string[], raw: RawExecOptions): OciProcess {
+  const paths = bundlePaths(id);
+  const base = parseOciSpec(JSON.parse(readFileSync(paths.config, "utf8"))).process;
+  if (base === undefined)
+    throw new MukonError("BUNDLE_DAMAGED", `${paths.config} names no process`);
+  return {
+    ...base,
+    ...(raw.user === undefined ? {} : asUser(paths.accounts, raw.user)),
+    terminal: raw.tty ?? false,
+    args: command,
+    cwd: raw.workdir ?? base.cwd,
+    env: containerEnvironment({
+      image: base.env ?? [],
+      files: raw.envFile ?? [],
+      options: raw.env ?? [],
+      terminal: raw.tty ?? false,
+    }),
+  };
+}
+
+function asUser(accountsFile: string, text: string): Pick<OciProcess, "user" | "capabilities"> {
+  const accounts = JSON.parse(readFileSync(accountsFile, "utf8")) as Accounts;
+  const user = lookUpUser(accounts, text);
+  return { user, capabilities: capabilitiesOf(user.uid) };
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { runtimeDirectoryOf } from "../../../src/host/runtime-dir/runtime-dir.ts";
+import { type Captured, tryAs } from "../../support/captured-process.ts";
+import { type Pod, PodWorld } from "../../support/pod-world.ts";
+import { descriptorsOf, isHostFile, threadsOf } from "../../support/process-facts.ts";
+
+// mukon assumes that a VMM is captured one day: this is what the attacker finds, beside a second pod.
+
+let world: PodWorld;
+let pod: Pod;
+let other: Pod;
+before(async () => {
+  world = new PodWorld();
+  const script = ["busybox", "sleep", "1000"];
+  pod = await world.start("test-captured", ["--scratch", "64m", ...script]);
+  other = await world.start("test-other", script);
+});
+after(() => world.end());
+
+test("a captured VMM reaches nothing of the host's, of its keeper's, or of another pod's", async () => {
+  await assertNothingReached(captured(pod.vmmPid), [pod.keeperPid]);
+});
+
+test("a captured keeper reaches nothing of the host's, of its VMM's, or of another pod's", async () => {
+  await assertNothingReached(captured(pod.keeperPid), [pod.vmmPid]);
+});
+
+test("a captured VMM cannot open its own read-only files again for writing", async () => {
+  const files = descriptorsOf(pod.vmmPid).filter((one) => isHostFile(one) && one.status.isFile());
+  const paths = (isWritable: boolean): string[] =>
+    files
+      .filter((one) => one.isWritable === isWritable)
+      .map(({ fd }) => `/proc/${pod.vmmPid}/fd/${fd}`);
+  assert.ok(paths(false).length >= 3, "kernel, initrd, image or layers are not among its files");
+  const vmm = captured(pod.vmmPid);
+  const reads = paths(false).map((path) => `: <${path}`);
+  const writes = paths(false).map((path) => `: >>${path}`);
+  const done = await tryAs(vmm, [...reads, ...writes]);
+  assert.deepEqual(
+    done.filter((probe) => writes.includes(probe)),
+    [],
+  );
+  // As it does itself when it boots: else the attempts would prove nothing.
+  assert.ok(
+    done.some((probe) => reads.includes(probe)),
+    "it cannot open them for reading either",
+  );
+  // The one file that it may write to is the scratch disk of its own container.
+  const writable = files.filter(({ isWritable }) => isWritable).map(({ target }) => target);
+  const scratch = new RegExp(`/${pod.id}/`);
+  assert.deepEqual(
+    writable.filter((target) => !scratch.test(target)),
+    [],
+  );
+});
+
+async function assertNothingReached(who: Captured, otherHalf: number[]): Promise<void> {
+  const strangers = [pod.shimPid, other.shimPid, other.vmmPid, other.keeperPid, ...otherHalf, 1];
+  const runtimeDirectory = runtimeDirectoryOf(other.identity.vmm.uid);
+  const probes = [
+    "cat /etc/shadow",
+    ...["sandboxes", "bundles", "s", "identities"].map((name) => `ls ${join(world.runRoot, name)}`),
+    `ls ${world.runRoot}`,
+    ...[`ls ${runtimeDirectory}`, `touch ${runtimeDirectory}/x`],
+    "ls /var/lib/mukon/guest",
+    ...strangers.flatMap((pid) => [
+      `kill -0 ${pid}`,
+      `ls /proc/${pid}/fd/`,
+      `cat /proc/${pid}/environ`,
+      `: </proc/${pid}/mem`,
+    ]),
+    ...devices().map((path) => `: <${path}`),
+    ": >/proc/sys/kernel/core_pattern",
+    ": >>/etc/passwd",
+    "setpriv --reuid 0 true",
+    "setpriv --regid 0 true",
+    `setpriv --reuid ${other.identity.vmm.uid} true`,
+    `setpriv --groups ${other.identity.vmm.gid} true`,
+    "mount -t tmpfs none /mnt",
+    "hostname captured",
+    "chroot / true",
+  ];
+  // That the attempts themselves work, one must show that may succeed.
+  const control = "cat /etc/passwd";
+  assert.deepEqual(await tryAs(who, [control, ...probes]), [control]);
+}
+
+function captured(pid: number): Captured {
+  const [thread] = threadsOf(pid);
+  const [uid, gid] = [thread?.uids[0], thread?.gids[0]];
+  assert.ok(thread && uid !== undefined && gid !== undefined);
+  return { pid, uid, gid, groups: thread.groups };
+}
+
+/** Disks, memory and KVM: what udev gives to root, or to a group, alone. */
+function devices(): string[] {
+  const names = readdirSync("/dev").filter((name) =>
+    /^(kvm|mem|port|vd|sd|nvme|loop|dm-)/.test(name),
+  );
+  return names
+    .map((name) => join("/dev", name))
+    .filter((path) => {
+      const status = statSync(path);
+      const isUsed = path === "/dev/kvm" && pod.state.accelerator === "kvm";
+      return !isUsed && (status.isBlockDevice() || status.isCharacterDevice());
+    });
+}

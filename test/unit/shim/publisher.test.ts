@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createLogger } from "../../../src/logging/logger.ts";
+import { EventPublisher } from "../../../src/shim/events/publisher.ts";
+import type { TaskEvent } from "../../../src/shim/events/task-events.ts";
+
+const log = createLogger({ component: "test", sink: () => {} });
+
+function event(topic: string, isEssential = false): TaskEvent {
+  return { topic, typeUrl: "x", value: new Uint8Array(), at: new Date(), isEssential };
+}
+
+test("events arrive in order, one at a time, each until it was taken", async () => {
+  const taken: string[] = [];
+  let underWay = 0;
+  let failures = 3;
+  const publisher = new EventPublisher({
+    log,
+    firstPauseMs: 1,
+    send: async ({ topic }) => {
+      underWay += 1;
+      assert.equal(underWay, 1);
+      await new Promise((done) => setTimeout(done, 1));
+      underWay -= 1;
+      if (topic === "b" && failures-- > 0) throw new Error("containerd is away");
+      taken.push(topic);
+    },
+  });
+  for (const topic of ["a", "b", "c"]) publisher.publish(event(topic));
+  assert.equal(await publisher.flush(5_000), true);
+  publisher.publish(event("d"));
+  assert.equal(await publisher.flush(5_000), true);
+  assert.deepEqual(taken, ["a", "b", "c", "d"]);
+});
+
+test("while nobody takes them, what nobody waits for is dropped, and exits are kept", async () => {
+  let isAway = true;
+  const taken: string[] = [];
+  const publisher = new EventPublisher({
+    log,
+    maxQueued: 3,
+    firstPauseMs: 1,
+    maxPauseMs: 5,
+    send: async ({ topic }) => {
+      if (isAway) throw new Error("away");
+      taken.push(topic);
+    },
+  });
+  for (const topic of ["first", "p1", "p2", "p3"]) publisher.publish(event(topic));
+  for (const topic of ["x1", "x2", "x3", "x4"]) publisher.publish(event(topic, true));
+  assert.equal(await publisher.flush(20), false, "a flush gives up in time");
+  isAway = false;
+  assert.equal(await publisher.flush(5_000), true);
+  assert.deepEqual(taken, ["first", "x1", "x2", "x3", "x4"]);
+});

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import {
+  closeSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
+import { MukonError } from "../../../src/errors/mukon-error.ts";
+import { BootstrapParamsSchema } from "../../../src/generated/containerd/bootstrap_pb.ts";
+import { OptionsSchema } from "../../../src/generated/containerd/runtimeoptions_pb.ts";
+import { parseOciSpec } from "../../../src/guest-protocol/oci-spec.ts";
+import { readStartOptions, readTaskOptions } from "../../../src/shim/options.ts";
+import { sizingOf } from "../../../src/shim/task/bundle-spec.ts";
+import { toTtrpcError } from "../../../src/shim/task/errors.ts";
+import { toMetrics } from "../../../src/shim/task/metrics.ts";
+import { rootfsDisks } from "../../../src/shim/task/rootfs.ts";
+import { openStreams } from "../../../src/shim/task/stdio.ts";
+import { checkVolumes, nameServerLines } from "../../../src/shim/task/volumes.ts";
+import { StatusCode } from "../../../src/ttrpc/status.ts";
+
+let directory: string;
+before(() => {
+  directory = mkdtempSync(join(tmpdir(), "mukon-request-"));
+});
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+const call = { id: "c1", namespace: "ns" };
+const options = create(AnySchema, {
+  typeUrl: "runtimeoptions.v1.Options",
+  value: toBinary(OptionsSchema, create(OptionsSchema, { configPath: "/x.toml" })),
+});
+
+test("runtime options: none, an Any, or containerd 2.3's bootstrap parameters", () => {
+  const any = Buffer.from(toBinary(AnySchema, options));
+  const bootstrap = create(BootstrapParamsSchema, {
+    instanceId: "c1",
+    namespace: "ns",
+    extensions: [{ value: options }],
+  });
+  const binary = Buffer.from(toBinary(BootstrapParamsSchema, bootstrap));
+  assert.equal(readStartOptions(Buffer.alloc(0), call).configurationPath, undefined);
+  assert.equal(readStartOptions(any, call).configurationPath, "/x.toml");
+  assert.equal(readStartOptions(binary, call).configurationPath, "/x.toml");
+  assert.equal(readTaskOptions(options).configurationPath, "/x.toml");
+  const prefixed = { ...options, typeUrl: `type.googleapis.com/${options.typeUrl}` };
+  assert.equal(readTaskOptions(prefixed).configurationPath, "/x.toml");
+  assert.equal(readTaskOptions(undefined).configurationPath, undefined);
+  assert.throws(() => readStartOptions(Buffer.from([0x0a, 0xff]), call), {
+    code: "RUNTIME_OPTIONS_INVALID",
+  });
+});
+
+test("root file systems: EROFS layers in their order, one scratch disk, nothing else", () => {
+  const erofs = (source: string) => ({ type: "erofs", source, options: ["ro"] });
+  const scratch = { type: "ext4", source: "/s", options: ["rw"] };
+  assert.deepEqual(rootfsDisks([erofs("/a"), erofs("/b"), scratch]), {
+    layers: ["/a", "/b"],
+    scratch: "/s",
+  });
+  const refused = [
+    [],
+    [scratch],
+    [erofs("relative")],
+    [erofs("/a"), scratch, scratch],
+    [erofs("/a"), { ...scratch, options: ["ro"] }],
+    [{ type: "overlay", source: "overlay", options: ["lowerdir=/a"] }],
+    [{ type: "bind", source: "/etc", options: ["rbind"] }],
+  ];
+  for (const mounts of refused) {
+    assert.throws(() => rootfsDisks(mounts), { code: "ROOTFS_UNSUPPORTED" });
+  }
+});
+
+function specWith(mounts: object[]) {
+  return parseOciSpec({ ociVersion: "1.1.0", mounts });
+}
+
+test("volumes of the host are refused by name; what the guest has itself is left out", () => {
+  const bind = (destination: string, source: string) => ({
+    ...{ destination, source, type: "bind" },
+    options: ["rbind"],
+  });
+  assert.throws(() => checkVolumes(specWith([bind("/data", "/srv/data")])), {
+    code: "VOLUME_UNSUPPORTED",
+    message: /\/srv\/data.*\/data/,
+  });
+  // The type does not matter: the option makes it a bind mount too.
+  const disguised = { destination: "/data", source: "/srv", type: "none", options: ["bind"] };
+  assert.throws(() => checkVolumes(specWith([disguised])), { code: "VOLUME_UNSUPPORTED" });
+  const fine = [bind("/etc/hosts", "/x"), bind("/y", "/sys/fs/cgroup"), bind("/dev/shm", "/z")];
+  assert.equal(checkVolumes(specWith(fine)).length, 2);
+
+  const resolvConf = join(directory, "resolv.conf");
+  writeFileSync(resolvConf, `nameserver 192.0.2.1\n\nsearch ${"x".repeat(2000)}\noptions ndots:2`);
+  assert.deepEqual(nameServerLines(specWith([bind("/etc/resolv.conf", resolvConf)])), [
+    "nameserver 192.0.2.1",
+    "options ndots:2",
+  ]);
+  assert.deepEqual(nameServerLines(specWith([])), []);
+});
+
+test("streams: FIFOs with a writer that holds the input open, files by URI, and nothing else", () => {
+  const fifo = join(directory, "fifo");
+  execFileSync("mkfifo", [fifo]);
+  const file = join(directory, "deep", "log");
+  const streams = { stdin: fifo, stdout: `file://${file}`, stderr: "", terminal: false };
+  const open = openStreams(streams);
+  assert.deepEqual(open.stdio, { terminal: false, stdin: true, stdout: true, stderr: false });
+  assert.equal(open.descriptors.length, 3);
+  writeSync(open.descriptors[2] ?? -1, "x");
+  assert.equal(readFileSync(file, "utf8"), "x");
+  const descriptors = [...open.descriptors];
+  open.close();
+  for (const descriptor of descriptors) assert.throws(() => closeSync(descriptor), /EBADF/);
+
+  const terminal = openStreams({ ...streams, stdin: "", stderr: fifo, terminal: true });
+  assert.equal(terminal.stdio.stderr, false, "a terminal has one output");
+  terminal.close();
+  for (const stdout of ["binary:///bin/true", "relative", "ttrpc+unix:///x?streaming_id=1"]) {
+    assert.throws(() => openStreams({ ...streams, stdout }), { code: "STDIO_UNSUPPORTED" });
+  }
+  for (const stdout of [join(directory, "missing"), file, `file://${directory}`]) {
+    assert.throws(() => openStreams({ ...streams, stdout }), { code: "STDIO_UNUSABLE" });
+  }
+  assert.ok(statSync(directory).isDirectory());
+});
+
+test("limits of a container, however large, become the size of its VM", () => {
+  const text =
+    '{"ociVersion":"1.1.0","linux":{"resources":{"memory":{"limit":9223372036854771712},"cpu":{"quota":50000,"period":100000}}}}';
+  const sizing = sizingOf(parseOciSpec(text));
+  assert.equal(sizing.memoryLimitBytes, Number("9223372036854771712"));
+  assert.equal(sizing.cpuQuota, 50000);
+  assert.equal(sizingOf(parseOciSpec({ ociVersion: "1.1.0" })).memoryLimitBytes, undefined);
+});
+
+test("errors have the statuses that containerd acts on", () => {
+  const statusOf = (code: string) => toTtrpcError(new MukonError(code, "x")).status;
+  assert.equal(statusOf("TASK_NOT_FOUND"), StatusCode.NOT_FOUND);
+  assert.equal(statusOf("PROCESS_UNKNOWN"), StatusCode.NOT_FOUND);
+  assert.equal(statusOf("TASK_EXISTS"), StatusCode.ALREADY_EXISTS);
+  assert.equal(statusOf("TASK_STATE"), StatusCode.FAILED_PRECONDITION);
+  assert.equal(statusOf("CALL_UNSUPPORTED"), StatusCode.UNIMPLEMENTED);
+  assert.equal(statusOf("GUEST_BOOT_FAILED"), StatusCode.UNKNOWN);
+  const error = toTtrpcError(new MukonError("X", "what", { hint: "do", details: { a: 1 } }));
+  assert.deepEqual([error.code, error.hint, error.details], ["X", "do", { a: 1 }]);
+});
+
+test("numbers as large as the guest may tell fit into the metrics", () => {
+  const most = Number.MAX_SAFE_INTEGER;
+  const numbers = (...names: string[]) => Object.fromEntries(names.map((name) => [name, most]));
+  const cpu = numbers(
+    ...["usageNanoseconds", "userNanoseconds", "kernelNanoseconds", "periods"],
+    ...["throttledPeriods", "throttledNanoseconds"],
+  );
+  const memory = numbers(
+    ...["usageBytes", "maxUsageBytes", "limitBytes", "failures", "swapUsageBytes"],
+    ...["swapLimitBytes", "cacheBytes", "anonymousBytes", "fileBytes", "inactiveFileBytes"],
+    ...["pageFaults", "majorPageFaults"],
+  );
+  const stats = { cpu, memory, pids: numbers("current", "limit") };
+  const { typeUrl, value } = toMetrics(stats as unknown as Parameters<typeof toMetrics>[0]);
+  assert.equal(typeUrl, "io.containerd.cgroups.v2.Metrics");
+  assert.ok(value.length > 50);
+});
