@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long a container takes to its first output, against runc and against QEMU alone:
+// How long a container takes to its first output, booted and cloned, against runc and QEMU alone:
 //   sudo node --import tsx bench/start.ts [--runs N]
 import { parseArgs } from "node:util";
 import { formatTable } from "../src/cli/output/table.ts";
 import { stagesOfOnePod } from "./stages.ts";
 import { seconds, summarize } from "./statistics.ts";
-import { bareQemuSubject, mukonSubject, runcSubject, type Subject } from "./subjects.ts";
+import {
+  bareQemuSubject,
+  environmentOf,
+  mukonSubject,
+  runcSubject,
+  type Start,
+  type Subject,
+} from "./subjects.ts";
 
 const { values } = parseArgs({
   options: {
@@ -15,7 +22,8 @@ const { values } = parseArgs({
 });
 const runs = Number(values.runs);
 const subjects: Subject[] = [
-  mukonSubject(),
+  await mukonSubject("cold"),
+  await mukonSubject("clone"),
   await bareQemuSubject(values.accelerator),
   await runcSubject(),
 ];
@@ -27,16 +35,18 @@ try {
     return [name, seconds(p50), seconds(p95), seconds(minimum), `${(p50 / base).toFixed(1)}x`];
   });
   console.log(formatTable(["COMMAND", "P50", "P95", "MINIMUM", "AGAINST RUNC"], rows));
-  console.log(`\n${await stageTable(runs)}`);
+  for (const start of ["cold", "clone"] as const) {
+    console.log(`\nmukon run, ${start}:\n${await stageTable(start, runs)}`);
+  }
 } finally {
   for (const subject of subjects) await subject.close();
 }
 
-/** Where the time of a pod's start goes; "boot" holds "start" and "agent". */
-async function stageTable(count: number): Promise<string> {
+/** Where the time of a pod's start goes; "boot" and "clone" hold "restore", "start" and "agent". */
+async function stageTable(start: Start, count: number): Promise<string> {
   const samples = new Map<string, number[]>();
   for (let turn = 0; turn < count; turn++) {
-    for (const [name, time] of await stagesOfOnePod()) {
+    for (const [name, time] of await stagesOfOnePod(environmentOf(start))) {
       samples.set(name, [...(samples.get(name) ?? []), time]);
     }
   }

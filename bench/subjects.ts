@@ -8,6 +8,8 @@ import { run } from "../src/linux/run.ts";
 
 const repository = join(import.meta.dirname, "..");
 const MARKER = "first output";
+const configurations = mkdtempSync(join(tmpdir(), "mukon-bench-configurations-"));
+process.once("exit", () => rmSync(configurations, { recursive: true, force: true }));
 
 /** Something whose time from start to first output is measured. */
 export interface Subject {
@@ -17,11 +19,29 @@ export interface Subject {
   close(): Promise<void>;
 }
 
+export type Start = "cold" | "clone";
+
+/**
+ * An environment in which `mukon run` boots a guest, or clones one from a template that is there.
+ * Nothing is made in the background meanwhile.
+ */
+export function environmentOf(start: Start): NodeJS.ProcessEnv {
+  const path = join(configurations, `${start}.toml`);
+  writeFileSync(path, `[factory]\nenable_template = ${start === "clone"}\n`);
+  return { ...process.env, MUKON_CONFIG: path, MUKON_BUILD_TEMPLATES: "never" };
+}
+
 /** The whole of `mukon run`: command line, shim, VM, container. */
-export function mukonSubject(): Subject {
-  const program = join(repository, "dist", "mukon.cjs");
-  const argv = [process.execPath, "--", program, "run", "--rm", "busybox", "echo", MARKER];
-  return { name: "mukon run", once: () => timeToOutput(argv, MARKER), close: async () => {} };
+export async function mukonSubject(start: Start): Promise<Subject> {
+  const mukon = [process.execPath, "--", join(repository, "dist", "mukon.cjs")];
+  const env = environmentOf(start);
+  if (start === "clone") await run([...mukon, "guest", "template", "build"], { env });
+  const argv = [...mukon, "run", "--rm", "busybox", "echo", MARKER];
+  return {
+    name: `mukon run, ${start}`,
+    once: () => timeToOutput(argv, MARKER, env),
+    close: async () => {},
+  };
 }
 
 /** QEMU with the same kernel and initramfs, which switches off at once: what no runtime can beat. */
@@ -93,10 +113,14 @@ export async function runcSubject(): Promise<Subject> {
 }
 
 /** Runs a command to its end; resolves with the time at which `marker` was seen. */
-async function timeToOutput(argv: readonly string[], marker: string): Promise<number> {
+async function timeToOutput(
+  argv: readonly string[],
+  marker: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<number> {
   const [program = "", ...args] = argv;
   const began = performance.now();
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env });
   let seen = "";
   let errors = "";
   let at: number | undefined;

@@ -27,7 +27,8 @@ export type TaskKeeper = Pick<
 >;
 
 /** A pod, as far as tasks are concerned. */
-export type TaskPod = Pick<Pod, "vmmPid" | "configuration" | "lost" | "attachDisk" | "destroy"> & {
+export type TaskPod = Pick<Pod, "vmmPid" | "configuration" | "lost" | "attachDisk"> & {
+  destroy: () => Promise<unknown>;
   keeper: TaskKeeper;
 };
 
