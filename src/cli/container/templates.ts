@@ -6,7 +6,12 @@ import type { LoadedConfiguration } from "../../config/origin.ts";
 import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import { createLogger, type Logger } from "../../logging/logger.ts";
 import { tearDownOwn } from "../../sandbox/pod-journal.ts";
-import { buildTemplate, keyFor, templateSandboxKey } from "../../sandbox/template/build.ts";
+import {
+  buildTemplate,
+  keyFor,
+  removeStaleTemplates,
+  templateSandboxKey,
+} from "../../sandbox/template/build.ts";
 import { buildInBackground } from "../../sandbox/template/in-background.ts";
 import { mayUseTemplate } from "../../sandbox/template/inputs.ts";
 import type { TemplateManifest } from "../../sandbox/template/manifest.ts";
@@ -38,7 +43,13 @@ export async function buildTemplateHere(options: BuildTemplateOptions): Promise<
   const key = await keyFor(configuration);
   const stop = endOnSignals(key);
   try {
-    return await buildTemplate({ configuration, isForced: options.isForced, log: quietLog() });
+    const manifest = await buildTemplate({
+      configuration,
+      isForced: options.isForced,
+      log: quietLog(),
+    });
+    await removeStaleTemplates();
+    return manifest;
   } finally {
     stop();
   }

@@ -157,8 +157,8 @@ async function beginMachine(
   };
 }
 
-/** Removes templates that nothing fits any more, and all but the `count` that were of use last. */
-export async function keepTemplates(count: number): Promise<void> {
+/** Removes templates that nothing fits any more; with `count`, also all but those of use last. */
+export async function removeStaleTemplates(count = Number.MAX_SAFE_INTEGER): Promise<void> {
   await withLock(templateLock(), () => {
     const [stale, usable] = [listTemplates().filter(isStale), listTemplates()];
     const old = usable.filter((key) => !stale.includes(key)).slice(count);

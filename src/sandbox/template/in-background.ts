@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setPriority } from "node:os";
 import { asMukonError } from "../../errors/mukon-error.ts";
-import { type BuildTemplateRequest, buildTemplate, keepTemplates, keyFor } from "./build.ts";
+import { type BuildTemplateRequest, buildTemplate, keyFor, removeStaleTemplates } from "./build.ts";
 import { lastFailureMs, noteFailure } from "./failures.ts";
 
 /** Guests cannot be cloned here, perhaps; nobody wants to find that out again at every pod. */
@@ -22,7 +22,7 @@ export async function buildInBackground(request: BuildTemplateRequest): Promise<
   if (Date.now() - lastFailureMs(key) < PAUSE_AFTER_FAILURE_MS) return;
   try {
     await buildTemplate({ ...request, lockTimeoutMs: LOCK_TIMEOUT_MS });
-    await keepTemplates(MOST_TEMPLATES);
+    await removeStaleTemplates(MOST_TEMPLATES);
   } catch (error) {
     const { code, message } = asMukonError(error);
     if (code !== "LOCK_TIMEOUT") noteFailure(key, message);

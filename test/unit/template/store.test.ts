@@ -21,7 +21,7 @@ import { applyAnnotations } from "../../../src/config/annotations/apply.ts";
 import { loadedDefaults } from "../../../src/config/load.ts";
 import { templatesDirectory } from "../../../src/linux/paths.ts";
 import { createLogger } from "../../../src/logging/logger.ts";
-import { keepTemplates } from "../../../src/sandbox/template/build.ts";
+import { removeStaleTemplates } from "../../../src/sandbox/template/build.ts";
 import {
   forgetFailure,
   lastFailureMs,
@@ -182,11 +182,11 @@ test("those that were of use last are kept, and none that nothing fits any more"
     utimesSync(join(templatesDirectory(), key), 1000 + index, 1000 + index);
   }
   touchTemplate(keys[0] ?? "");
-  await keepTemplates(2);
+  await removeStaleTemplates(2);
   assert.deepEqual(listTemplates(), [keys[0], keys[2]]);
   // Their input is written to: from now on they are of no use.
   await store(KEY, factsOf(KEY));
-  await keepTemplates(2);
+  await removeStaleTemplates(2);
   assert.deepEqual(listTemplates(), [KEY]);
 });
 
