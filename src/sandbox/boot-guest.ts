@@ -6,8 +6,8 @@ import type { Machine, MachineDraft } from "./machine.ts";
 import type { ExitedEvent, KeeperEvent, OomEvent } from "./messages/events.ts";
 import { Pod } from "./pod.ts";
 
-/** A clone is there in a fraction of this, also on a machine with much else to do. */
-const CLONE_TIMEOUT_MS = 10_000;
+/** A clone is there in a fraction of this, also on a machine that starts many at once. */
+const CLONE_TIMEOUT_MS = 20_000;
 
 /** What happens in the guest, for whoever has asked for it. */
 export type GuestListener = (event: ExitedEvent | OomEvent) => void;

@@ -107,11 +107,9 @@ async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise
     await bootGuest(draft, machine, adopted);
     await prepareSandbox(attempt, adopted);
   } catch (error) {
-    const template = adopted === undefined ? undefined : machine?.template;
-    const isGuilty =
-      machine !== undefined && template !== undefined && (await mayBeGuilty(machine));
+    const suspect = adopted && machine && (await suspectTemplate(machine, error));
     const isOurs = await undo(draft, adopted?.pod);
-    if (template !== undefined && isOurs && isGuilty) throw new FailedClone(template, error);
+    if (suspect !== undefined && isOurs) throw new FailedClone(suspect, error);
     throw error;
   }
   const { request, stages, mayClone, loaded } = attempt;
@@ -145,12 +143,17 @@ async function prepareSandbox(
   );
 }
 
-/** A template is not to blame for a keeper that has ended, nor for a VMM that somebody has killed. */
-async function mayBeGuilty({ vmm, keeper }: Machine): Promise<boolean> {
+/**
+ * The template that may be to blame: not for a keeper that has ended or breaks the rules, nor for a
+ * VMM that somebody has killed.
+ */
+async function suspectTemplate(machine: Machine, error: unknown): Promise<string | undefined> {
+  const { template, vmm, keeper } = machine;
+  if (template === undefined || asMukonError(error).code.startsWith("KEEPER_")) return undefined;
   // That a process has ended shows on its sockets first.
   await delay(LAST_SIGNS_MS);
   const isKeeperThere = keeper.child.exitCode === null && keeper.child.signalCode === null;
-  return isKeeperThere && vmm.child.signalCode !== "SIGKILL";
+  return isKeeperThere && vmm.child.signalCode !== "SIGKILL" ? template : undefined;
 }
 
 /** False: somebody else has cleaned up, who does not want this pod; or it could not be done. */
