@@ -86,7 +86,7 @@ export function isCurrent(inputs: TemplateInputs): boolean {
 /** Settings that make the machine, but for its size. */
 const MACHINE_SETTINGS = [
   ...["path", "kernel", "image", "initrd", "kernel_params", "machine_accelerators"],
-  ...["cpu_features", "accelerator", "enable_debug", "machine_type", "rootless"],
+  ...["cpu_features", "accelerator", "enable_debug", "machine_type"],
 ].map((name) => `hypervisor.qemu.${name}`);
 
 /**

@@ -35,18 +35,28 @@ test("a second Ctrl-C kills a container that ignores the first", async () => {
   assert.equal((await outcome).code, 137);
 });
 
-test("Ctrl-C while the VM boots ends the start and leaves nothing", async () => {
-  for (const delayMs of [100, 300, 500, 1500, 3500]) {
-    const child = startMukon(["run", "--rm", "busybox", "sleep", "1000"]);
-    const outcome = outcomeOf(child, 60_000);
-    await sleep(delayMs);
-    child.kill("SIGINT");
-    const { code, signal } = await outcome;
-    // Before anything was made, the signal itself ends the program.
-    assert.ok(code === 130 || signal === "SIGINT", `${code} ${signal}`);
-    await world.assertNothingLeft(20_000);
-  }
-});
+const STARTS = [
+  { name: "boots", enable_template: false, delaysMs: [100, 300, 500, 1500, 3500] },
+  // Later than that, a clone may run its container already.
+  { name: "is cloned", enable_template: true, delaysMs: [100, 300, 500] },
+];
+for (const { name, enable_template, delaysMs } of STARTS) {
+  test(`Ctrl-C while the VM ${name} ends the start and leaves nothing`, async () => {
+    world.configure({ factory: { enable_template } });
+    for (const delayMs of delaysMs) await interruptStart(delayMs);
+  });
+}
+
+async function interruptStart(delayMs: number): Promise<void> {
+  const child = startMukon(["run", "--rm", "busybox", "sleep", "1000"]);
+  const outcome = outcomeOf(child, 60_000);
+  await sleep(delayMs);
+  child.kill("SIGINT");
+  const { code, signal } = await outcome;
+  // Before anything was made, the signal itself ends the program.
+  assert.ok(code === 130 || signal === "SIGINT", `${code} ${signal}`);
+  await world.assertNothingLeft(20_000);
+}
 
 test("a reader that goes away ends the container", async () => {
   const child = startMukon(["run", "--rm", "busybox", "yes"]);
