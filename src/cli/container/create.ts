@@ -21,6 +21,8 @@ export interface CreateInput {
   command: string[];
   options: RunOptions;
   terminal: boolean;
+  /** Where its scratch disk goes, if it has one. */
+  scratchDirectory: string;
 }
 
 /** A bundle on disk, and what the shim must be told beside it. */
@@ -75,7 +77,7 @@ export async function createBundle(
     writeFileSync(bundlePaths(id).config, JSON.stringify(spec), { mode: 0o600 });
     writeFileSync(bundlePaths(id).accounts, JSON.stringify(image.accounts), { mode: 0o600 });
     writeFileSync(bundlePaths(id).output, "", { mode: 0o600 });
-    const mounts = await rootMounts(id, image, options);
+    const mounts = await rootMounts(id, image, input);
     const record = recordOf({ id, name, command, image }, input);
     writeRecord(record);
     return { record, mounts };
@@ -111,12 +113,12 @@ function commandOf(input: CreateInput, config: ImageConfiguration): string[] {
 async function rootMounts(
   id: string,
   image: ResolvedImage,
-  options: RunOptions,
+  input: CreateInput,
 ): Promise<BundleMount[]> {
+  const { options } = input;
   const mounts = image.layers.map((source) => ({ type: "erofs", source, options: ["ro"] }));
   if (options.scratchBytes === undefined || options.readOnly) return mounts;
-  const scratch = bundlePaths(id).scratch;
-  await makeScratchDisk(scratch, options.scratchBytes);
+  const scratch = await makeScratchDisk(id, options.scratchBytes, input.scratchDirectory);
   return [...mounts, { type: "ext4", source: scratch, options: ["rw"] }];
 }
 

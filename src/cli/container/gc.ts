@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { loadConfiguration, loadedDefaults } from "../../config/load.ts";
 import { isSameProcess } from "../../linux/process-status.ts";
 import { deleteShim } from "../shim/program.ts";
 import { bundlePaths, namesDirectory } from "./paths.ts";
 import { type ContainerRecord, readRecord, writeExit } from "./record.ts";
 import { removeBundleAndShim } from "./remove.ts";
+import { collectScratchDisks, scratchDirectory } from "./scratch.ts";
 import { containerState } from "./state.ts";
 import { containerIds } from "./store.ts";
 
@@ -29,7 +31,14 @@ export async function collectBundles(now = Date.now()): Promise<string[]> {
     else await removeBundleAndShim(id, undefined);
     removed.push(`${fate === "end" ? "pod of container" : "bundle"} ${id}`);
   }
-  return [...removed, ...dropOrphanNames(now)];
+  const disks = collectScratchDisks(await scratchDirectoryHere(), containerIds());
+  return [...removed, ...dropOrphanNames(now), ...disks.map((path) => `scratch disk ${path}`)];
+}
+
+/** A configuration that cannot be read must not keep the rest from being cleaned up. */
+async function scratchDirectoryHere(): Promise<string> {
+  const loaded = await loadConfiguration().catch(() => loadedDefaults());
+  return scratchDirectory(loaded.configuration.mukon.scratchDirectory);
 }
 
 /** `end`: the pod goes, and the record stays, since `--rm` was not given. */

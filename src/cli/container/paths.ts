@@ -22,7 +22,7 @@ export interface BundlePaths {
   shimLog: string;
   /** Address of the shim's socket, as the shim prints it. */
   address: string;
-  /** The writable disk of the container, when it has one. */
+  /** A link to the writable disk of the container, when it has one. */
   scratch: string;
 }
 

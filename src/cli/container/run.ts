@@ -15,6 +15,7 @@ import { type CreatedBundle, createBundle } from "./create.ts";
 import { bundlePaths } from "./paths.ts";
 import { type ContainerExit, type ContainerRecord, writeExit } from "./record.ts";
 import { finishTask, removeBundleAndShim } from "./remove.ts";
+import { scratchDirectory } from "./scratch.ts";
 import { forwardSignals } from "./wait.ts";
 
 const SIGKILL = 9;
@@ -29,12 +30,15 @@ export interface RunInput {
 export async function runContainer(input: RunInput): Promise<number> {
   const { options } = input;
   const terminal = wantsTerminal(options);
-  await checkConfiguration(options);
+  const { mukon } = await checkConfiguration(options);
   let abort: Abort | undefined;
   try {
-    const bundle = await createBundle({ ...input, terminal }, (id) => {
-      abort = abortOnSignal(() => deleteShim(id));
-    });
+    const bundle = await createBundle(
+      { ...input, terminal, scratchDirectory: scratchDirectory(mukon.scratchDirectory) },
+      (id) => {
+        abort = abortOnSignal(() => deleteShim(id));
+      },
+    );
     return await runBundle(bundle, options, abort);
   } finally {
     abort?.stop();

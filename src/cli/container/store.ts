@@ -14,6 +14,7 @@ import { MukonError } from "../../errors/mukon-error.ts";
 import { newContainerName } from "./identifier.ts";
 import { bundlePaths, bundlesDirectory, namesDirectory } from "./paths.ts";
 import { type ContainerRecord, readRecord } from "./record.ts";
+import { removeScratchDisk } from "./scratch.ts";
 
 /** How many random names are tried before the first one gets a number. */
 const NAME_ATTEMPTS = 20;
@@ -27,6 +28,7 @@ export function createBundleDirectory(id: string): void {
 /** Removes the bundle and gives its name back. Nothing may run in it any more. */
 export function removeBundle(id: string, name: string | undefined): void {
   if (name !== undefined) releaseName(name, id);
+  removeScratchDisk(id);
   rmSync(bundlePaths(id).directory, { recursive: true, force: true });
 }
 

@@ -36,7 +36,7 @@ export const MUKON_KEYS = {
       "Have a template made in the background when a pod had to boot for want of one. `false`: only `mukon guest template build` makes them.",
   }),
   scratchDirectory: active({
-    kind: path({ emptyMeans: "the pod's own folder below the state root" }),
+    kind: path({ emptyMeans: "/var/lib/mukon/scratch" }),
     default: "",
     about: "Where scratch disks of containers are kept.",
   }),
