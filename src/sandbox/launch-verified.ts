@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+import { setTimeout as delay } from "node:timers/promises";
 import { asMukonError, MukonError } from "../errors/mukon-error.ts";
 import type { Journal } from "../host/journal/journal.ts";
 import { launchConfined } from "../host/launcher/launch.ts";
 import type { ConfinedLaunch, LaunchedProcess } from "../host/launcher/types.ts";
 import { awaitConfinement, expectedConfinement } from "../host/launcher/verify.ts";
 import { killProcess } from "../linux/pidfd.ts";
+
+const LAST_WORDS_MS = 500;
 
 /**
  * Starts a program without rights and reads back from the kernel that it has none. When anything
@@ -28,8 +31,20 @@ export async function launchVerified(
     return launched;
   } catch (error) {
     killProcess(launched, "SIGKILL");
+    await hearOut(launched);
     throw withLastWords(error, launched);
   }
+}
+
+/** What a program said before its end may still be on its way; it is waited for, but not for long. */
+async function hearOut({ child }: LaunchedProcess): Promise<void> {
+  const patience = new AbortController();
+  const isOver = new Promise((done) => child.once("close", done));
+  await Promise.race([
+    isOver,
+    delay(LAST_WORDS_MS, undefined, { signal: patience.signal }).catch(() => {}),
+  ]);
+  patience.abort();
 }
 
 /** A program that ended while it was looked at has said why on its standard error. */

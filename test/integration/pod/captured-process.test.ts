@@ -51,7 +51,7 @@ test("a captured VMM cannot open its own read-only files again for writing", asy
   );
   // The one file that it may write to is the scratch disk of its own container.
   const writable = files.filter(({ isWritable }) => isWritable).map(({ target }) => target);
-  const scratch = new RegExp(`/${pod.id}/`);
+  const scratch = new RegExp(`/mukon-scratch-${pod.id}\\.img$`);
   assert.deepEqual(
     writable.filter((target) => !scratch.test(target)),
     [],
