@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync, openSync, statSync } from "node:fs";
+import { closeSync, statSync } from "node:fs";
 import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import { run } from "../../linux/run.ts";
 import { recallAccelerator, rememberAccelerator } from "./accelerator-cache.ts";
 import { kernelCommandLine } from "./kernel-command-line.ts";
 import type { Accelerator } from "./launch-input.ts";
 import { CONFINED_ARGUMENTS, machineArguments } from "./machine.ts";
+import { openForProbe } from "./probe-files.ts";
 import type { ProbeRequest } from "./probe-request.ts";
 
 const KVM_PATH = "/dev/kvm";
-/** A guest on working KVM is through in half a second; a nested one may need several. */
-const DEFAULT_TIMEOUT_MS = 10_000;
+/**
+ * A guest on working KVM is through in half a second. Below another emulator it takes ten, and an
+ * answer that came too late is remembered until the next boot, so there is room.
+ */
+const DEFAULT_TIMEOUT_MS = 30_000;
 const MEMORY_MIB = 256;
 const ALIVE = "mukon-probe-ok";
 /** User and group "nobody": it owns nothing, and the probe's guest is mukon's own. */
@@ -26,7 +30,8 @@ export interface ProbeResult {
 /**
  * Chooses the accelerator: a `/dev/kvm` that opens proves nothing, so a real guest is run on it,
  * confined as a pod's VMM is. The answer is kept for as long as nothing that it depends on
- * changes. Errors: `ACCELERATOR_UNAVAILABLE` when KVM is demanded and does not run a guest.
+ * changes. Errors: `ACCELERATOR_UNAVAILABLE` when KVM is demanded and does not run a guest,
+ * `ASSET_INVALID` when the guest's files cannot be opened.
  */
 export async function probeAccelerator(request: ProbeRequest): Promise<ProbeResult> {
   if (request.wanted === "tcg") {
@@ -58,12 +63,24 @@ async function kvmFailure(request: ProbeRequest): Promise<string | undefined> {
   return failure;
 }
 
+/** Errors: `ASSET_INVALID`; a file that is missing says nothing about KVM. */
 async function runGuest(request: ProbeRequest, kvmGid: number): Promise<string | undefined> {
-  const kernel = openSync(request.kernelPath, "r");
-  const initrd = openSync(request.initrdPath, "r");
+  const opened: number[] = [];
+  try {
+    for (const path of [request.kernelPath, request.initrdPath]) opened.push(openForProbe(path));
+    return await runOpened(request, { kvmGid, opened });
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+}
+
+async function runOpened(
+  request: ProbeRequest,
+  { kvmGid, opened }: { kvmGid: number; opened: readonly number[] },
+): Promise<string | undefined> {
   try {
     const result = await run(probeArguments(request, kvmGid), {
-      descriptors: [kernel, initrd],
+      descriptors: opened,
       timeoutMs: request.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       maxOutputBytes: 1024 * 1024,
       allowFailure: true,
@@ -76,9 +93,6 @@ async function runGuest(request: ProbeRequest, kvmGid: number): Promise<string |
     const { code, message } = asMukonError(error);
     if (code === "COMMAND_TIMEOUT") return "a guest starts on it, but does not get anywhere.";
     return message;
-  } finally {
-    closeSync(kernel);
-    closeSync(initrd);
   }
 }
 
