@@ -97,12 +97,6 @@ install_programs() {
   node scripts/install.mjs
 }
 
-# Most tests then clone their pods, which is faster; those that are about booting switch that off.
-build_template() {
-  say "Booting a guest once, for the tests to clone"
-  mukon guest template build || say "No template is made: the tests boot each guest"
-}
-
 build_guest() {
   say "Building the guest image (kernel, crun, busybox and Node out of Debian packages)"
   mukon guest build
