@@ -183,10 +183,10 @@ function sequenceHash(bytes: number): string {
 }
 
 test("a terminal has the size that it was given", { skip }, async () => {
-  const command = "until [ \"$(stty size)\" = '33 111' ]; do sleep 0.05; done; stty size";
+  const command = "until [ \"$(stty size)\" = '33 111' ]; do sleep 0.05; done; stty size; sleep 1";
   const { output, writer } = await exec("e4", [...SHELL, command], { terminal: true, stdin: true });
   await pod.keeper.resize({ containerId: "c1", execId: "e4", width: 111, height: 33 });
-  assert.match(await textOf(output), /33 111/);
+  assert.match(await textOf(output), /33 111\r\n/);
   assert.equal(await exitOf("e4"), 0);
   closeSync(writer);
 });
