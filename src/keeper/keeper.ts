@@ -13,6 +13,7 @@ import { containerRequests } from "./requests/container-requests.ts";
 import type { KeeperContext } from "./requests/context.ts";
 import { processRequests } from "./requests/process-requests.ts";
 import { sandboxRequests } from "./requests/sandbox-requests.ts";
+import { volumeRequests } from "./requests/volume-requests.ts";
 
 export interface KeeperOptions {
   control: Duplex;
@@ -73,6 +74,7 @@ export class Keeper {
       ...sandbox,
       ...containerRequests(context),
       ...processRequests(context),
+      ...volumeRequests(context),
       boot: async (params, descriptors) => {
         const result = await sandbox.boot(params, descriptors);
         // Until here a loss is the failure of this request; from here on it is an event.

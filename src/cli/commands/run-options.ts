@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { isAbsolute } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { checkContainerName } from "../container/identifier.ts";
 import { parsePairs } from "../io/pairs.ts";
@@ -29,6 +29,14 @@ export interface RawRunOptions {
   timeout?: string;
   pull?: string;
   rootfs?: string;
+  volume?: string[];
+}
+
+/** A file or directory of the host's, and where the container sees it. */
+export interface VolumeOption {
+  source: string;
+  destination: string;
+  readOnly: boolean;
 }
 
 /** The same, checked and with units. */
@@ -55,6 +63,7 @@ export interface RunOptions {
   timeoutMs?: number;
   pull: "missing" | "always" | "never";
   rootfs?: string;
+  volumes: VolumeOption[];
 }
 
 const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62})$/;
@@ -89,6 +98,7 @@ export function checkRunOptions(raw: RawRunOptions): RunOptions {
     configurationFile: raw.config,
     timeoutMs: given(raw.timeout, (text) => parseDuration("--timeout", text)),
     rootfs: raw.rootfs,
+    volumes: (raw.volume ?? []).map(parseVolume),
   };
 }
 
@@ -106,6 +116,19 @@ function checkHostname(text: string): string {
   if (!HOSTNAME.test(text))
     throw usage("--hostname", text, "a host name of up to 63 letters, digits, '.' and '-'");
   return text;
+}
+
+function parseVolume(text: string): VolumeOption {
+  const [source = "", destination = "", mode, ...more] = text.split(":");
+  const isKnown = mode === undefined || mode === "ro" || mode === "rw";
+  if (source === "" || !isAbsolute(destination) || !isKnown || more.length > 0) {
+    throw usage(
+      "--volume",
+      text,
+      "HOST:CONTAINER or HOST:CONTAINER:ro, paths, the second absolute",
+    );
+  }
+  return { source: resolve(source), destination, readOnly: mode === "ro" };
 }
 
 function checkDirectory(text: string): string {

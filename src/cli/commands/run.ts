@@ -42,6 +42,11 @@ export function addRunCommand(program: Command): void {
       "--scratch <size>",
       "keep what it writes on a sparse disk of this size (default: in memory)",
     )
+    .option(
+      "-v, --volume <HOST:CONTAINER[:ro]>",
+      "mount a small file, or a small directory read-only, of this host",
+      collect,
+    )
     .option("--annotation <KEY=VALUE>", "set an annotation of the pod", collect)
     .option("--config <file>", "configuration.toml to use")
     .option("--hypervisor <name>", "qemu")

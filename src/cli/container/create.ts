@@ -47,6 +47,9 @@ export async function createBundle(
   begin: (id: string) => void,
 ): Promise<CreatedBundle> {
   const { options } = input;
+  for (const { source, destination, readOnly } of options.volumes) {
+    if (!readOnly) printNote(`mukon: what is written to ${destination} does not reach ${source}`);
+  }
   const image = await rootFileSystem(input);
   const command = commandOf(input, image.config);
   const id = newContainerId();
@@ -70,6 +73,7 @@ export async function createBundle(
       terminal: input.terminal,
       readOnly: options.readOnly,
       annotations: options.annotations,
+      volumes: options.volumes,
       memoryBytes: options.memoryBytes,
       cpus: options.cpus,
       pidsLimit: options.pidsLimit,

@@ -22,6 +22,7 @@ export interface ContainerChoices {
   cpus?: number;
   pidsLimit?: number;
   annotations: Record<string, string>;
+  volumes?: readonly { source: string; destination: string; readOnly: boolean }[];
 }
 
 /** CPU quotas are given per this period. */
@@ -42,7 +43,13 @@ export function makeSpec(choices: ContainerChoices): OciSpec {
     },
     root: { path: "rootfs", readonly: choices.readOnly },
     hostname: choices.hostname,
-    mounts: DEFAULT_MOUNTS,
+    mounts: [
+      ...DEFAULT_MOUNTS,
+      ...(choices.volumes ?? []).map(({ source, destination, readOnly }) => ({
+        ...{ source, destination, type: "bind" },
+        options: ["rbind", "rprivate", readOnly ? "ro" : "rw"],
+      })),
+    ],
     linux: {
       namespaces: ["pid", "ipc", "uts", "mount", "cgroup"].map((type) => ({ type })),
       resources: resources(choices),

@@ -5,6 +5,7 @@ import { toAgentResources } from "../../guest-protocol/agent-resources.ts";
 import { toAgentSpec } from "../../guest-protocol/agent-spec.ts";
 import { parseOciProcess, parseOciResources, parseOciSpec } from "../../guest-protocol/oci-spec.ts";
 import { rootfsStorages } from "../../guest-protocol/rootfs.ts";
+import { volumePath } from "../../guest-protocol/volumes.ts";
 import type { Stdio } from "../../sandbox/messages/methods.ts";
 import type { Handlers } from "../control/handlers.ts";
 import { asking } from "../guest/guest-error.ts";
@@ -102,7 +103,7 @@ async function createContainer(
   params: Parameters<Handlers["createContainer"]>[0],
   descriptors: readonly number[],
 ): Promise<void> {
-  const { containerId, layers, scratch, stdio, timeoutMs } = params;
+  const { containerId, layers, scratch, stdio, timeoutMs, volumes = [] } = params;
   const { agent } = context.guest;
   const address = { containerId, execId: containerId };
   const init = openProcess(context, { address, execId: "", stdio }, descriptors);
@@ -116,7 +117,13 @@ async function createContainer(
     const { storages, rootPath } = rootfsStorages({ containerId, layers, scratch });
     const parsed = parseOciSpec(params.spec);
     const process = parsed.process && { ...parsed.process, terminal: stdio.terminal };
-    const wanted = toAgentSpec({ ...parsed, ...(process && { process }) }, { rootPath });
+    const guestSources = new Map(
+      volumes.map(({ destination, volume }) => [destination, volumePath(volume)]),
+    );
+    const wanted = toAgentSpec(
+      { ...parsed, ...(process && { process }) },
+      { rootPath, guestSources },
+    );
     for (const warning of wanted.warnings) context.logger.warn(warning, { containerId });
     const { spec, sandboxPidns } = wanted;
     const call = agent.call(

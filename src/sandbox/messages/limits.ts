@@ -19,6 +19,10 @@ export const MAX_EVENTS_PER_SECOND = 200;
 export const MAX_PENDING_REQUESTS = 256;
 /** Descriptors that one request may carry: standard input takes two, the outputs one each. */
 export const MAX_DESCRIPTORS_PER_REQUEST = 4;
+/** Bytes of a volume's file in one message; base64 makes a third more of them. */
+export const MAX_VOLUME_PART_BYTES = 512 * 1024;
+/** Volumes of one container. */
+export const MAX_VOLUMES = 256;
 /** Read-only layers of one container. */
 export const MAX_LAYERS = 128;
 

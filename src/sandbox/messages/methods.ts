@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as v from "valibot";
-import { MAX_LAYERS } from "./limits.ts";
+import { MAX_LAYERS, MAX_VOLUME_PART_BYTES, MAX_VOLUMES } from "./limits.ts";
 import {
   Count,
   DiskIdentifier,
@@ -11,6 +11,7 @@ import {
   plainText,
   range,
   TimeoutMs,
+  VolumePath,
 } from "./primitives.ts";
 import { Stats } from "./stats.ts";
 
@@ -23,6 +24,7 @@ export const Stdio = v.strictObject({
 });
 export type Stdio = v.InferOutput<typeof Stdio>;
 
+const UserId = range(0, 0x7fff_ffff);
 const Nothing = v.strictObject({});
 const OfContainer = v.strictObject({ containerId: Identifier });
 const OfProcess = v.strictObject({ containerId: Identifier, execId: Identifier });
@@ -59,6 +61,25 @@ export const METHODS = {
     result: v.strictObject({ source: DiskSource }),
   },
   detachDisk: { params: v.strictObject({ diskId: DiskIdentifier }), result: Nothing },
+  /** Part of a file, or all else that can be in a volume; "nothing" removes what is there. */
+  putVolumeEntry: {
+    params: v.strictObject({
+      volume: Identifier,
+      path: VolumePath,
+      kind: v.picklist(["file", "directory", "link", "nothing"]),
+      mode: range(0, 0o7777),
+      uid: UserId,
+      gid: UserId,
+      fileSize: Count,
+      offset: Count,
+      data: v.pipe(
+        v.string(),
+        v.regex(/^[A-Za-z0-9+/]*={0,2}$/),
+        v.maxLength(MAX_VOLUME_PART_BYTES * 1.5),
+      ),
+    }),
+    result: Nothing,
+  },
   createContainer: {
     params: v.strictObject({
       containerId: Identifier,
@@ -69,6 +90,18 @@ export const METHODS = {
         v.maxLength(MAX_LAYERS),
       ),
       scratch: v.optional(v.strictObject({ source: DiskSource })),
+      /** Where in the container the volumes go that it has been sent. */
+      volumes: v.optional(
+        v.pipe(
+          v.array(
+            v.strictObject({
+              destination: v.pipe(v.string(), v.maxLength(4096)),
+              volume: Identifier,
+            }),
+          ),
+          v.maxLength(MAX_VOLUMES),
+        ),
+      ),
       stdio: Stdio,
       timeoutMs: v.optional(TimeoutMs),
     }),

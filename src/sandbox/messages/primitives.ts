@@ -38,6 +38,17 @@ export function range(lowest: number, highest: number) {
 /** Milliseconds to wait: up to one hour. */
 export const TimeoutMs = range(1, 3_600_000);
 
+/** A path below a volume's root, which is "" itself; a part may begin with "..", but not be it. */
+export const VolumePath = v.pipe(
+  v.string(),
+  v.maxLength(4096),
+  v.check(
+    (path) => path === "" || path.split("/").every((part) => !["", ".", ".."].includes(part)),
+    "must be a plain relative path",
+  ),
+  v.check((path) => !path.includes("\0"), "must not contain NUL"),
+);
+
 /** Text that is safe to show on a terminal. */
 export function plainText(maxCharacters: number) {
   return v.pipe(v.string(), v.maxLength(maxCharacters), v.check(isPlainText, "terminal controls"));

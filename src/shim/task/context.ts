@@ -10,6 +10,7 @@ import type { Containers } from "./container.ts";
 /** Requests to the keeper that tasks are made of. */
 export type TaskKeeper = Pick<
   KeeperClient,
+  | "putVolumeEntry"
   | "createContainer"
   | "startContainer"
   | "exec"

@@ -10,8 +10,9 @@ import type { TaskContext, TaskPod } from "./context.ts";
 import type { Exits } from "./exits.ts";
 import { type StreamPaths, TaskProcess } from "./process.ts";
 import { type RootfsDisks, rootfsDisks, type TaskMount } from "./rootfs.ts";
+import { SmallVolumes } from "./small-volumes.ts";
 import { type OpenStreams, openStreams } from "./stdio.ts";
-import { checkVolumes, nameServerLines } from "./volumes.ts";
+import { nameServerLines, planVolumes, type VolumePlan } from "./volumes.ts";
 
 export interface CreateRequest {
   id: string;
@@ -25,6 +26,7 @@ export interface CreateRequest {
 interface Wanted extends CreateRequest {
   spec: OciSpec;
   disks: RootfsDisks;
+  volumes: VolumePlan;
   isSandbox: boolean;
 }
 
@@ -44,7 +46,7 @@ export async function createContainer(
     const wanted = readRequest(context, request);
     // Before the VM boots: what a client has written, and gone, would be lost.
     streams = openStreams(request.streams);
-    for (const warning of checkVolumes(wanted.spec)) log.warn(warning, { containerId: request.id });
+    for (const warning of wanted.volumes.warnings) log.warn(warning, { containerId: request.id });
     const container = wanted.isSandbox
       ? await createWithPod(context, exits, { wanted, streams })
       : await createInPod(requirePod(context), context, { wanted, streams });
@@ -63,7 +65,8 @@ function readRequest(context: TaskContext, request: CreateRequest): Wanted {
   if (isSandbox && (request.id !== context.id || context.pod !== undefined)) {
     throw new MukonError("TASK_EXISTS", `this shim has pod ${context.id} already`);
   }
-  return { ...request, spec, disks: rootfsDisks(request.rootfs), isSandbox };
+  const disks = rootfsDisks(request.rootfs);
+  return { ...request, spec, disks, volumes: planVolumes(spec), isSandbox };
 }
 
 function requirePod(context: TaskContext): TaskPod {
@@ -120,7 +123,9 @@ async function createInPod(
 ): Promise<Container> {
   const { id, bundle, spec, isSandbox } = wanted;
   const disks: PodDisk[] = [];
+  const volumes = new SmallVolumes(id, { keeper: pod.keeper, log: context.log });
   try {
+    await volumes.copy(wanted.volumes.copies);
     const { layers, scratch } = await attachDisks(pod, wanted.disks, disks);
     await pod.keeper.createContainer(
       {
@@ -128,6 +133,7 @@ async function createInPod(
         spec: { ...spec },
         layers,
         ...(scratch === undefined ? {} : { scratch }),
+        volumes: volumes.mounts,
         stdio: streams.stdio,
         timeoutMs: pod.configuration.runtime.createContainerTimeout * 1000,
       },
@@ -136,14 +142,18 @@ async function createInPod(
     const init = new TaskProcess({ containerId: id, execId: "", streams: wanted.streams });
     const isInputClosed = context.containers.isInputClosedEarly(id);
     const container: Container = {
-      ...{ id, bundle, isSandbox, init, disks },
+      ...{ id, bundle, isSandbox, init, disks, volumes },
       execs: new Map(),
       pid: pod.vmmPid,
     };
     context.containers.add(container);
+    void init.exited.then(() => volumes.close());
+    volumes.follow();
     if (isInputClosed) pod.keeper.closeStdin({ containerId: id }).catch(() => {});
     return container;
   } catch (error) {
+    if (isSandbox) volumes.close();
+    else await volumes.remove();
     if (!isSandbox) await detachDisks(pod, disks, context);
     throw error;
   }

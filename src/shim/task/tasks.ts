@@ -228,6 +228,7 @@ export class Tasks {
     await pod.keeper.removeContainer({ containerId: container.id }).catch((error: unknown) => {
       log.warn("the guest did not remove a container", { containerId: container.id, error });
     });
+    await container.volumes.remove();
     await detachDisks(pod, container.disks, this.#context);
   }
 }

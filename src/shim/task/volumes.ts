@@ -1,37 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync, constants, openSync, readSync } from "node:fs";
+import { closeSync, constants, openSync, readSync, statSync } from "node:fs";
+import { isAbsolute } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { isBind } from "../../guest-protocol/agent-mounts.ts";
 import type { OciMount, OciSpec } from "../../guest-protocol/oci-spec.ts";
+import { readSnapshot, type SmallEntry } from "../../host/shared-fs/snapshot.ts";
 
 /** Files that the guest makes by itself, or can do without. */
-const DISPENSABLE = [
-  "/etc/hosts",
-  "/etc/hostname",
-  "/etc/resolv.conf",
-  "/dev/shm",
-  "/dev/termination-log",
-];
+const DISPENSABLE = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log"];
 /** What lies there on the host is the host's kernel's; the guest has its own. */
 const KERNEL_DIRECTORIES = ["/proc", "/sys", "/dev"];
 const MAX_RESOLV_CONF_BYTES = 64 * 1024;
 const MAX_LINES = 64;
 const MAX_LINE_LENGTH = 1024;
 
+/** A file or directory of the host's that the guest gets a copy of, which is kept up to date. */
+export interface VolumeCopy {
+  source: string;
+  destination: string;
+  entries: SmallEntry[];
+}
+
+export interface VolumePlan {
+  copies: VolumeCopy[];
+  /** A sentence for each mount that is not wholly what was asked for. */
+  warnings: string[];
+}
+
 /**
- * Checks that the guest can do without the host's files that are to be mounted. Returns a sentence
- * for each mount that it will not have.
+ * Says which of the host's files the guest gets, and reads them.
  * @throws VOLUME_UNSUPPORTED, naming the mount
  */
-export function checkVolumes(spec: OciSpec): string[] {
-  const warnings: string[] = [];
-  for (const mount of (spec.mounts ?? []).filter(isBind)) {
-    const { destination, source = "" } = mount;
-    if (!DISPENSABLE.includes(destination) && !isOfKernel(source)) throw unsupported(mount);
-    if (destination === "/etc/resolv.conf" || destination === "/dev/shm") continue;
-    warnings.push(`the mount of ${source} on ${destination} is left out: it is the host's`);
+export function planVolumes(spec: OciSpec): VolumePlan {
+  const plan: VolumePlan = { copies: [], warnings: [] };
+  for (const mount of (spec.mounts ?? []).filter(isBind)) planMount(plan, mount);
+  return plan;
+}
+
+function planMount(plan: VolumePlan, mount: OciMount): void {
+  const { destination, source = "", options = [] } = mount;
+  if (destination === "/dev/shm") return;
+  const status = isAbsolute(source) ? statSync(source, { throwIfNoEntry: false }) : undefined;
+  if (isOfKernel(source) || (status === undefined && DISPENSABLE.includes(destination))) {
+    plan.warnings.push(`the mount of ${source} on ${destination} is left out: it is the host's`);
+    return;
   }
-  return warnings;
+  if (status === undefined) throw unsupported(mount, "is not there");
+  const isReadOnly = options.includes("ro");
+  if (status.isDirectory() && !isReadOnly) {
+    throw unsupported(mount, "is a directory that the container may write to");
+  }
+  plan.copies.push({ source, destination, entries: readSnapshot(source) });
+  if (isReadOnly || DISPENSABLE.includes(destination)) return;
+  plan.warnings.push(`what the container writes to ${destination} does not reach ${source}`);
 }
 
 /** Lines of the file that the container is to see as /etc/resolv.conf; none: no such mount. */
@@ -48,11 +69,11 @@ function isOfKernel(source: string): boolean {
   return KERNEL_DIRECTORIES.some((path) => source === path || source.startsWith(`${path}/`));
 }
 
-function unsupported({ destination, source }: OciMount): MukonError {
+function unsupported({ destination, source }: OciMount, why: string): MukonError {
   return new MukonError(
     "VOLUME_UNSUPPORTED",
-    `the container wants ${source} of the host on ${destination}, which mukon does not offer yet`,
-    { hint: "put what it needs into its image, or its scratch disk" },
+    `the container wants ${source} of the host on ${destination}, which ${why}`,
+    { hint: "mount a small file, or a small directory read-only; or put it into the image" },
   );
 }
 

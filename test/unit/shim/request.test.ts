@@ -25,7 +25,7 @@ import { toTtrpcError } from "../../../src/shim/task/errors.ts";
 import { toMetrics } from "../../../src/shim/task/metrics.ts";
 import { rootfsDisks } from "../../../src/shim/task/rootfs.ts";
 import { openStreams } from "../../../src/shim/task/stdio.ts";
-import { checkVolumes, nameServerLines } from "../../../src/shim/task/volumes.ts";
+import { nameServerLines, planVolumes } from "../../../src/shim/task/volumes.ts";
 import { StatusCode } from "../../../src/ttrpc/status.ts";
 
 let directory: string;
@@ -90,15 +90,15 @@ test("volumes of the host are refused by name; what the guest has itself is left
     ...{ destination, source, type: "bind" },
     options: ["rbind"],
   });
-  assert.throws(() => checkVolumes(specWith([bind("/data", "/srv/data")])), {
+  assert.throws(() => planVolumes(specWith([bind("/data", "/srv/data")])), {
     code: "VOLUME_UNSUPPORTED",
     message: /\/srv\/data.*\/data/,
   });
   // The type does not matter: the option makes it a bind mount too.
   const disguised = { destination: "/data", source: "/srv", type: "none", options: ["bind"] };
-  assert.throws(() => checkVolumes(specWith([disguised])), { code: "VOLUME_UNSUPPORTED" });
+  assert.throws(() => planVolumes(specWith([disguised])), { code: "VOLUME_UNSUPPORTED" });
   const fine = [bind("/etc/hosts", "/x"), bind("/y", "/sys/fs/cgroup"), bind("/dev/shm", "/z")];
-  assert.equal(checkVolumes(specWith(fine)).length, 2);
+  assert.equal(planVolumes(specWith(fine)).warnings.length, 2);
 
   const resolvConf = join(directory, "resolv.conf");
   writeFileSync(resolvConf, `nameserver 192.0.2.1\n\nsearch ${"x".repeat(2000)}\noptions ndots:2`);
