@@ -24,10 +24,11 @@ export class OutputStream {
   #hasEnded = false;
   #grace: NodeJS.Timeout | undefined;
 
-  constructor(source: Socket) {
+  /** @param readRest what the source leaves unread when it says that it has ended */
+  constructor(source: Socket, readRest: () => Buffer = () => EMPTY) {
     this.#source = source;
     source.on("data", (chunk: Buffer) => this.#take(chunk));
-    source.once("end", () => this.#end());
+    source.once("end", () => this.#takeRest(readRest));
     // A terminal whose last process is gone says EIO.
     source.on("error", () => this.#end());
     source.once("close", () => this.#end());
@@ -75,6 +76,13 @@ export class OutputStream {
     if (this.#bytes >= HIGH_WATER_BYTES) this.#source.pause();
     this.#grace?.refresh();
     this.#serve();
+  }
+
+  #takeRest(readRest: () => Buffer): void {
+    if (this.#hasEnded) return;
+    const rest = readRest();
+    if (rest.length > 0) this.#take(rest);
+    this.#end();
   }
 
   #end(): void {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync, writeSync } from "node:fs";
+import { closeSync, readSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { ReadStream } from "node:tty";
@@ -10,6 +10,7 @@ import { OutputStream } from "./output-stream.ts";
 import type { StandardStreams } from "./run-program.ts";
 
 const TERMINAL_RETRY_MS = 5;
+const TERMINAL_READ_BYTES = 64 * 1024;
 
 /** The agent's ends of a process's standard streams. */
 export interface ProcessStreams {
@@ -88,7 +89,7 @@ function inputClosed(cause: unknown): AgentError {
 /** @param masterFd owned by the result from now on */
 export function openTerminal(masterFd: number): ProcessStreams {
   const source = new ReadStream(masterFd);
-  const stdout = new OutputStream(source);
+  const stdout = new OutputStream(source, () => readRest(masterFd));
   let isOpen = true;
   let writing = Promise.resolve();
   source.once("close", () => {
@@ -120,6 +121,26 @@ export function openTerminal(masterFd: number): ProcessStreams {
       stdout.close();
     },
   };
+}
+
+/**
+ * What a terminal that was hung up still holds: libuv takes the hang-up after a short read for the
+ * end, though the last program's last bytes may have come in between. Never waits: the descriptor
+ * does not block, and without a program on the other side the kernel says EIO at the end.
+ */
+function readRest(fd: number): Buffer {
+  const parts: Buffer[] = [];
+  for (;;) {
+    const part = Buffer.alloc(TERMINAL_READ_BYTES);
+    let count = 0;
+    try {
+      count = readSync(fd, part);
+    } catch {
+      // EIO: there is no more.
+    }
+    if (count === 0) return Buffer.concat(parts);
+    parts.push(part.subarray(0, count));
+  }
 }
 
 function writeSome(fd: number, data: Buffer): number {
