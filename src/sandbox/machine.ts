@@ -54,7 +54,10 @@ export async function startMachine(draft: MachineDraft): Promise<Machine> {
       return { files, probe: await chooseAccelerator(settings, files) };
     }),
   );
-  draft.log.info(`accelerator: ${probe.accelerator}`, { reason: probe.reason });
+  const isEmulated = probe.accelerator === "tcg";
+  draft.log[isEmulated ? "warn" : "info"](`accelerator: ${probe.accelerator}`, {
+    reason: probe.reason,
+  });
   const description = { settings, files, accelerator: probe.accelerator };
   const template = draft.findTemplate?.(description);
   if (template !== undefined) descriptors.own(template.descriptor);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from "node:child_process";
 import { MukonError } from "../../errors/mukon-error.ts";
+import { readSandboxState } from "../../host/sandbox-state.ts";
 import type { RunOptions } from "../commands/run-options.ts";
 import { type Attachment, attach } from "../io/attach.ts";
 import { makeFifos, removeFifos, type StreamPaths } from "../io/fifos.ts";
@@ -173,6 +174,13 @@ async function create(
     terminal: bundle.record.terminal,
     streams,
   });
+  sayAccelerator(bundle.record.id);
+}
+
+/** Emulation is many times slower than KVM, which users should not have to find out by waiting. */
+function sayAccelerator(id: string): void {
+  if (readSandboxState(id)?.accelerator !== "tcg") return;
+  printNote("mukon: accelerator tcg: the VM is emulated, which is slow (why: mukon check)");
 }
 
 /** The VM is gone when this returns; what stays without `--rm` is the record and the output. */

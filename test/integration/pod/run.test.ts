@@ -26,6 +26,13 @@ test("a container's output, its errors and its exit code come back, from another
   assert.match(result.stderr, /oops\n$/);
 });
 
+test("emulation, where KVM does not work, is said aloud", async () => {
+  const { state, outcome } = await world.start("test-aloud", ["busybox", "sleep", "1000"]);
+  const isSaid = /accelerator tcg: the VM is emulated/.test(outcome.stderr);
+  assert.equal(isSaid, state.accelerator === "tcg", outcome.stderr);
+  assert.equal((await mukon(["rm", "-f", "test-aloud"])).code, 0);
+});
+
 test("standard input reaches the container, and its end too", async () => {
   const result = await mukon(["run", "--rm", "-i", "busybox", "sha256sum"], { input: "hello\n" });
   assert.equal(result.code, 0, result.stderr);
