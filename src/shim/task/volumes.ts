@@ -10,6 +10,10 @@ import { readSnapshot, type SmallEntry } from "../../host/shared-fs/snapshot.ts"
 const DISPENSABLE = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log"];
 /** What lies there on the host is the host's kernel's; the guest has its own. */
 const KERNEL_DIRECTORIES = ["/proc", "/sys", "/dev"];
+/** Made anew for each container by its engine: nobody expects to find what was written there. */
+const ENGINE_FILES = DISPENSABLE.slice(0, 3);
+/** All volumes of a container lie in its guest's memory, and for a while in the shim's. */
+const MAX_CONTAINER_BYTES = 4 * 1024 * 1024;
 const MAX_RESOLV_CONF_BYTES = 64 * 1024;
 const MAX_LINES = 64;
 const MAX_LINE_LENGTH = 1024;
@@ -51,8 +55,15 @@ function planMount(plan: VolumePlan, mount: OciMount): void {
     throw unsupported(mount, "is a directory that the container may write to");
   }
   plan.copies.push({ source, destination, entries: readSnapshot(source) });
-  if (isReadOnly || DISPENSABLE.includes(destination)) return;
+  if (bytesOf(plan) > MAX_CONTAINER_BYTES) {
+    throw unsupported(mount, "makes more than 4 MiB with the container's other volumes");
+  }
+  if (isReadOnly || ENGINE_FILES.includes(destination)) return;
   plan.warnings.push(`what the container writes to ${destination} does not reach ${source}`);
+}
+
+function bytesOf({ copies }: VolumePlan): number {
+  return copies.flatMap(({ entries }) => entries).reduce((sum, { data }) => sum + data.length, 0);
 }
 
 /** Lines of the file that the container is to see as /etc/resolv.conf; none: no such mount. */

@@ -109,6 +109,20 @@ test("volumes of the host are refused by name; what the guest has itself is left
   assert.deepEqual(nameServerLines(specWith([])), []);
 });
 
+test("volumes of one container are bounded together, not only each by itself", () => {
+  const big = join(directory, "big");
+  writeFileSync(big, Buffer.alloc(1024 * 1024));
+  const mounts = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({
+      ...{ destination: `/v${index}`, source: big, type: "bind", options: ["bind", "ro"] },
+    }));
+  assert.equal(planVolumes(specWith(mounts(4))).copies.length, 4);
+  assert.throws(() => planVolumes(specWith(mounts(5))), {
+    code: "VOLUME_UNSUPPORTED",
+    message: /\/v4.*more than 4 MiB/,
+  });
+});
+
 test("streams: FIFOs with a writer that holds the input open, files by URI, and nothing else", () => {
   const fifo = join(directory, "fifo");
   execFileSync("mkfifo", [fifo]);
