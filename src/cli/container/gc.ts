@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfiguration, loadedDefaults } from "../../config/load.ts";
+import { directoryNames } from "../../linux/directory-names.ts";
 import { isSameProcess } from "../../linux/process-status.ts";
 import { deleteShim } from "../shim/program.ts";
 import { bundlePaths, namesDirectory } from "./paths.ts";
@@ -68,7 +69,7 @@ async function endAndKeepRecord(id: string): Promise<void> {
 function dropOrphanNames(now: number): string[] {
   const ids = new Set(containerIds());
   const removed: string[] = [];
-  for (const name of namesIn(namesDirectory())) {
+  for (const name of directoryNames(namesDirectory())) {
     const file = join(namesDirectory(), name);
     if (isYoung(file, now)) continue;
     if (isOwned(file, ids)) continue;
@@ -91,13 +92,5 @@ function isYoung(path: string, now: number): boolean {
     return now - statSync(path).mtimeMs < MINIMUM_AGE_MS;
   } catch {
     return true;
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
   }
 }

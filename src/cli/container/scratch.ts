@@ -4,12 +4,12 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readlinkSync,
   rmSync,
   symlinkSync,
 } from "node:fs";
 import { basename, join } from "node:path";
+import { directoryNames } from "../../linux/directory-names.ts";
 import { stateRoot } from "../../linux/paths.ts";
 import { run } from "../../linux/run.ts";
 import { bundlePaths } from "./paths.ts";
@@ -60,19 +60,11 @@ export function removeScratchDisk(id: string): void {
  * Returns the paths of those removed.
  */
 export function collectScratchDisks(directory: string, ids: readonly string[]): string[] {
-  const orphans = namesIn(directory).filter((name) => {
+  const orphans = directoryNames(directory).filter((name) => {
     const id = NAME.exec(name)?.[1];
     return id !== undefined && !ids.includes(id);
   });
   const paths = orphans.map((name) => join(directory, name));
   for (const path of paths) rmSync(path, { force: true });
   return paths;
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
 }
