@@ -92,12 +92,13 @@ async function copyPart(path: string, request: CopyRequest): Promise<void> {
     await file.close();
   }
   if (end < fileSize) return;
-  if ((request.fileMode & TYPE_MASK) === 0) await replaceContents(path, temporary);
-  else {
+  if ((request.fileMode & TYPE_MASK) === 0) {
+    await replaceContents(path, temporary);
+    await giveAway(path, request);
+  } else {
     await giveAway(temporary, request);
-    return rename(temporary, path);
+    await rename(temporary, path);
   }
-  await giveAway(path, request);
 }
 
 async function replaceContents(path: string, part: string): Promise<void> {

@@ -2,7 +2,7 @@
 import { MukonError } from "../../errors/mukon-error.ts";
 import type { PodDisk } from "../../sandbox/pod.ts";
 import type { TaskProcess } from "./process.ts";
-import type { SmallVolumes } from "./small-volumes.ts";
+import type { VolumeCopies } from "./volume-copies.ts";
 
 /** A container of the pod, with everything that was started in it. */
 export interface Container {
@@ -13,7 +13,7 @@ export interface Container {
   init: TaskProcess;
   execs: Map<string, TaskProcess>;
   disks: PodDisk[];
-  volumes: SmallVolumes;
+  volumes: VolumeCopies;
   /** What the client takes for its process id; the VMM's. */
   pid: number;
 }

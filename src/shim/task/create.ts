@@ -10,8 +10,8 @@ import type { TaskContext, TaskPod } from "./context.ts";
 import type { Exits } from "./exits.ts";
 import { type StreamPaths, TaskProcess } from "./process.ts";
 import { type RootfsDisks, rootfsDisks, type TaskMount } from "./rootfs.ts";
-import { SmallVolumes } from "./small-volumes.ts";
 import { type OpenStreams, openStreams } from "./stdio.ts";
+import { VolumeCopies } from "./volume-copies.ts";
 import { nameServerLines, planVolumes, type VolumePlan } from "./volumes.ts";
 
 export interface CreateRequest {
@@ -123,7 +123,7 @@ async function createInPod(
 ): Promise<Container> {
   const { id, bundle, spec, isSandbox } = wanted;
   const disks: PodDisk[] = [];
-  const volumes = new SmallVolumes(id, { keeper: pod.keeper, log: context.log });
+  const volumes = new VolumeCopies(id, { keeper: pod.keeper, log: context.log });
   try {
     await volumes.copy(wanted.volumes.copies);
     const { layers, scratch } = await attachDisks(pod, wanted.disks, disks);
@@ -152,9 +152,12 @@ async function createInPod(
     if (isInputClosed) pod.keeper.closeStdin({ containerId: id }).catch(() => {});
     return container;
   } catch (error) {
-    if (isSandbox) volumes.close();
-    else await volumes.remove();
-    if (!isSandbox) await detachDisks(pod, disks, context);
+    volumes.close();
+    // With a sandbox, all of its pod goes.
+    if (!isSandbox) {
+      await volumes.remove();
+      await detachDisks(pod, disks, context);
+    }
     throw error;
   }
 }

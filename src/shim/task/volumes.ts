@@ -4,16 +4,19 @@ import { isAbsolute } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { isBind } from "../../guest-protocol/agent-mounts.ts";
 import type { OciMount, OciSpec } from "../../guest-protocol/oci-spec.ts";
-import { readSnapshot, type SmallEntry } from "../../host/shared-fs/snapshot.ts";
+import {
+  bytesOf,
+  MAX_TOTAL_BYTES,
+  readSnapshot,
+  type VolumeEntry,
+} from "../../host/volume-copies/snapshot.ts";
 
+/** Made anew for each container by its engine: nobody expects to find what was written there. */
+const ENGINE_FILES = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
 /** Files that the guest makes by itself, or can do without. */
-const DISPENSABLE = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log"];
+const DISPENSABLE = [...ENGINE_FILES, "/dev/termination-log"];
 /** What lies there on the host is the host's kernel's; the guest has its own. */
 const KERNEL_DIRECTORIES = ["/proc", "/sys", "/dev"];
-/** Made anew for each container by its engine: nobody expects to find what was written there. */
-const ENGINE_FILES = DISPENSABLE.slice(0, 3);
-/** All volumes of a container lie in its guest's memory, and for a while in the shim's. */
-const MAX_CONTAINER_BYTES = 4 * 1024 * 1024;
 const MAX_RESOLV_CONF_BYTES = 64 * 1024;
 const MAX_LINES = 64;
 const MAX_LINE_LENGTH = 1024;
@@ -22,7 +25,7 @@ const MAX_LINE_LENGTH = 1024;
 export interface VolumeCopy {
   source: string;
   destination: string;
-  entries: SmallEntry[];
+  entries: VolumeEntry[];
 }
 
 export interface VolumePlan {
@@ -55,15 +58,11 @@ function planMount(plan: VolumePlan, mount: OciMount): void {
     throw unsupported(mount, "is a directory that the container may write to");
   }
   plan.copies.push({ source, destination, entries: readSnapshot(source) });
-  if (bytesOf(plan) > MAX_CONTAINER_BYTES) {
-    throw unsupported(mount, "makes more than 4 MiB with the container's other volumes");
+  if (bytesOf(plan.copies.flatMap(({ entries }) => entries)) > MAX_TOTAL_BYTES) {
+    throw unsupported(mount, `makes over ${MAX_TOTAL_BYTES} bytes with the container's other ones`);
   }
   if (isReadOnly || ENGINE_FILES.includes(destination)) return;
   plan.warnings.push(`what the container writes to ${destination} does not reach ${source}`);
-}
-
-function bytesOf({ copies }: VolumePlan): number {
-  return copies.flatMap(({ entries }) => entries).reduce((sum, { data }) => sum + data.length, 0);
 }
 
 /** Lines of the file that the container is to see as /etc/resolv.conf; none: no such mount. */

@@ -119,7 +119,7 @@ test("volumes of one container are bounded together, not only each by itself", (
   assert.equal(planVolumes(specWith(mounts(4))).copies.length, 4);
   assert.throws(() => planVolumes(specWith(mounts(5))), {
     code: "VOLUME_UNSUPPORTED",
-    message: /\/v4.*more than 4 MiB/,
+    message: /\/v4.*over 4194304 bytes/,
   });
 });
 

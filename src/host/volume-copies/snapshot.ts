@@ -3,8 +3,8 @@ import {
   closeSync,
   constants,
   fstatSync,
+  opendirSync,
   openSync,
-  readdirSync,
   readlinkSync,
   readSync,
   type Stats,
@@ -12,7 +12,7 @@ import {
 import { MukonError } from "../../errors/mukon-error.ts";
 
 /** One file, directory or link below the root of a snapshot, which is "" itself. */
-export interface SmallEntry {
+export interface VolumeEntry {
   path: string;
   kind: "file" | "directory" | "link";
   /** Permissions, without the type. */
@@ -33,29 +33,38 @@ const PERMISSIONS = 0o7777;
 const OPEN = constants.O_RDONLY | constants.O_NONBLOCK;
 
 interface Walk {
-  entries: SmallEntry[];
+  entries: VolumeEntry[];
   bytes: number;
 }
 
 /**
  * Reads a file, or a directory with all that is in it: parents come before what is in them. Links
  * below the source are read as links and never followed, also not those swapped in meanwhile.
- * @throws VOLUME_UNSUPPORTED when it is too large or holds more than files, directories and links
+ * @throws VOLUME_UNSUPPORTED when it is too large, cannot be read, or holds more than
+ *   files, directories and links
  */
-export function readSnapshot(source: string): SmallEntry[] {
+export function readSnapshot(source: string): VolumeEntry[] {
   const walk: Walk = { entries: [], bytes: 0 };
-  const descriptor = openSync(source, OPEN);
   try {
-    readOpen(walk, descriptor, "");
+    const descriptor = openSync(source, OPEN);
+    try {
+      readOpen(walk, descriptor, "");
+    } finally {
+      closeSync(descriptor);
+    }
   } catch (error) {
-    if (!(error instanceof TooMuch)) throw error;
-    throw new MukonError("VOLUME_UNSUPPORTED", `${source} cannot be copied: ${error.message}`, {
+    const { message } = error as Error;
+    throw new MukonError("VOLUME_UNSUPPORTED", `${source} cannot be copied: ${message}`, {
       hint: "only small files and directories of them can be mounted so far; put the rest into the image",
+      cause: error,
     });
-  } finally {
-    closeSync(descriptor);
   }
   return walk.entries;
+}
+
+/** Bytes of files and links, together. */
+export function bytesOf(entries: readonly VolumeEntry[]): number {
+  return entries.reduce((sum, { data }) => sum + data.length, 0);
 }
 
 class TooMuch extends Error {}
@@ -78,7 +87,7 @@ function readDirectory(
   if (path.split("/").length > MAX_DEPTH) throw new TooMuch(`"${path}" is too deep`);
   add(walk, { ...ownerOf(status), path, kind: "directory", data: Buffer.alloc(0) });
   const here = `/proc/self/fd/${descriptor}`;
-  for (const name of readdirSync(here).sort()) {
+  for (const name of boundedNames(here)) {
     const below = path === "" ? name : `${path}/${name}`;
     try {
       readBelow(walk, `${here}/${name}`, below);
@@ -87,6 +96,21 @@ function readDirectory(
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }
   }
+}
+
+/** No more are listed than may be there: a huge directory must not hold up the shim. */
+function boundedNames(directory: string): string[] {
+  const names: string[] = [];
+  const handle = opendirSync(directory);
+  try {
+    for (let entry = handle.readSync(); entry !== null; entry = handle.readSync()) {
+      names.push(entry.name);
+      if (names.length > MAX_ENTRIES) throw new TooMuch(`it has over ${MAX_ENTRIES} files`);
+    }
+  } finally {
+    handle.closeSync();
+  }
+  return names.sort();
 }
 
 function readBelow(walk: Walk, place: string, path: string): void {
@@ -108,7 +132,7 @@ function readBelow(walk: Walk, place: string, path: string): void {
   }
 }
 
-function ownerOf({ mode, uid, gid }: Stats): Pick<SmallEntry, "mode" | "uid" | "gid"> {
+function ownerOf({ mode, uid, gid }: Stats): Pick<VolumeEntry, "mode" | "uid" | "gid"> {
   return { mode: mode & PERMISSIONS, uid, gid };
 }
 
@@ -124,7 +148,7 @@ function readBounded(descriptor: number, path: string): Buffer {
   }
 }
 
-function add(walk: Walk, entry: SmallEntry): void {
+function add(walk: Walk, entry: VolumeEntry): void {
   walk.bytes += entry.data.length;
   walk.entries.push(entry);
   if (walk.bytes > MAX_TOTAL_BYTES) throw new TooMuch(`it has over ${MAX_TOTAL_BYTES} bytes`);

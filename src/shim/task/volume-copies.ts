@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type Change, changesBetween } from "../../host/shared-fs/changes.ts";
-import { readSnapshot } from "../../host/shared-fs/snapshot.ts";
-import { TreeWatch } from "../../host/shared-fs/watch.ts";
+import { MukonError } from "../../errors/mukon-error.ts";
+import { type Change, changesBetween } from "../../host/volume-copies/changes.ts";
+import {
+  bytesOf,
+  MAX_TOTAL_BYTES,
+  readSnapshot,
+  type VolumeEntry,
+} from "../../host/volume-copies/snapshot.ts";
+import { TreeWatch } from "../../host/volume-copies/watch.ts";
 import type { Logger } from "../../logging/logger.ts";
 import { MAX_VOLUME_PART_BYTES } from "../../sandbox/messages/limits.ts";
 import type { TaskKeeper } from "./context.ts";
@@ -21,7 +27,7 @@ interface Following extends VolumeCopy {
 }
 
 /** The copies of the host's files that one container has in the guest. */
-export class SmallVolumes {
+export class VolumeCopies {
   readonly #containerId: string;
   readonly #parts: Parts;
   readonly #volumes: Following[] = [];
@@ -83,6 +89,7 @@ export class SmallVolumes {
     if (this.#isClosed) return;
     try {
       const entries = readSnapshot(one.source);
+      this.#check(one, entries);
       const changes = changesBetween(one.entries, entries);
       if (changes.length === 0) return;
       for (const change of changes) await this.#put(one.volume, change);
@@ -93,6 +100,18 @@ export class SmallVolumes {
       if (this.#isClosed) return;
       this.#parts.log.warn("a volume is not up to date", { source: one.source, error });
     }
+  }
+
+  /** What is mounted cannot turn into something else, and all together stays small. */
+  #check(one: Following, entries: readonly VolumeEntry[]): void {
+    const [before, now] = [one.entries[0]?.kind, entries[0]?.kind];
+    const others = this.#volumes.filter((other) => other !== one);
+    const bytes = bytesOf([...others.flatMap((other) => other.entries), ...entries]);
+    let why: string | undefined;
+    if (now !== before) why = `it was a ${before} and is a ${now} now`;
+    else if (bytes > MAX_TOTAL_BYTES)
+      why = `the container's volumes have over ${MAX_TOTAL_BYTES} bytes`;
+    if (why !== undefined) throw new MukonError("VOLUME_UNSUPPORTED", `${one.source}: ${why}`);
   }
 
   async #put(volume: string, entry: Change): Promise<void> {

@@ -13,9 +13,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
-import { changesBetween } from "../../../src/host/shared-fs/changes.ts";
-import { MAX_FILE_BYTES, readSnapshot } from "../../../src/host/shared-fs/snapshot.ts";
-import { TreeWatch } from "../../../src/host/shared-fs/watch.ts";
+import { changesBetween } from "../../../src/host/volume-copies/changes.ts";
+import {
+  MAX_ENTRIES,
+  MAX_FILE_BYTES,
+  readSnapshot,
+} from "../../../src/host/volume-copies/snapshot.ts";
+import { TreeWatch } from "../../../src/host/volume-copies/watch.ts";
 
 const base = mkdtempSync(join(tmpdir(), "mukon-small-"));
 const root = join(base, "volume");
@@ -81,6 +85,18 @@ test("what is large, or no file, is refused; a FIFO holds nobody up", () => {
   mkdirSync(root);
   execFileSync("mkfifo", [join(root, "fifo")]);
   assert.throws(() => readSnapshot(root), { code: "VOLUME_UNSUPPORTED", message: /fifo/ });
+});
+
+test("a directory with too many names is refused, and a source that is not there named", () => {
+  for (let count = 0; count <= MAX_ENTRIES; count += 1) writeFileSync(join(root, `n${count}`), "");
+  assert.throws(() => readSnapshot(root), {
+    code: "VOLUME_UNSUPPORTED",
+    message: /over 1024 files/,
+  });
+  assert.throws(() => readSnapshot(join(base, "none")), {
+    code: "VOLUME_UNSUPPORTED",
+    message: /none cannot be copied: ENOENT/,
+  });
 });
 
 test("a swap of links is noticed", async () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type FSWatcher, watch } from "node:fs";
 import { join } from "node:path";
-import type { SmallEntry } from "./snapshot.ts";
+import type { VolumeEntry } from "./snapshot.ts";
 
 /** Several changes that belong together come within this time. */
 const SETTLE_MS = 100;
@@ -26,7 +26,7 @@ export class TreeWatch {
   }
 
   /** Watches the source and its directories as they were last seen. */
-  follow(entries: readonly SmallEntry[]): void {
+  follow(entries: readonly VolumeEntry[]): void {
     this.#stop();
     for (const { path, kind } of entries) {
       if (path !== "" && kind !== "directory") continue;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { SmallEntry } from "./snapshot.ts";
+import type { VolumeEntry } from "./snapshot.ts";
 
 /** What makes a copy equal to its source again. */
-export type Change = SmallEntry | { path: string; kind: "nothing" };
+export type Change = VolumeEntry | { path: string; kind: "nothing" };
 
 /**
  * Changes from one snapshot to the next, in an order in which a reader never meets a link to what
  * is not there yet: new files first, then links, and what has gone last, children before parents.
  */
 export function changesBetween(
-  before: readonly SmallEntry[],
-  after: readonly SmallEntry[],
+  before: readonly VolumeEntry[],
+  after: readonly VolumeEntry[],
 ): Change[] {
   const old = new Map(before.map((entry) => [entry.path, entry]));
   const names = new Set(after.map(({ path }) => path));
@@ -30,7 +30,7 @@ export function changesBetween(
   ];
 }
 
-function isSame(a: SmallEntry | undefined, b: SmallEntry): boolean {
+function isSame(a: VolumeEntry | undefined, b: VolumeEntry): boolean {
   if (a === undefined || a.kind !== b.kind || a.mode !== b.mode) return false;
   return a.uid === b.uid && a.gid === b.gid && a.data.equals(b.data);
 }
