@@ -9,6 +9,7 @@ import {
   symlinkSync,
 } from "node:fs";
 import { basename, join } from "node:path";
+import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import { directoryNames } from "../../linux/directory-names.ts";
 import { stateRoot } from "../../linux/paths.ts";
 import { run } from "../../linux/run.ts";
@@ -40,8 +41,28 @@ export async function makeScratchDisk(
     closeSync(descriptor);
   }
   const options = "lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0";
-  await run(["mkfs.ext4", "-q", "-F", "-m", "0", "-E", options, path]);
+  try {
+    await run(["mkfs.ext4", "-q", "-F", "-m", "0", "-E", options, path]);
+  } catch (error) {
+    throw isOutOfRoom(error) ? noRoom(directory, error) : error;
+  }
   return path;
+}
+
+/** The program is run without a locale, so its words are these. */
+function isOutOfRoom(error: unknown): boolean {
+  return asMukonError(error).message.includes("No space left on device");
+}
+
+function noRoom(directory: string, cause: unknown): MukonError {
+  return new MukonError(
+    "DISK_FULL",
+    `there is no space left on device for a disk in ${directory}`,
+    {
+      hint: "make room there, or set scratch_directory in [mukon] to a directory on a larger disk",
+      cause,
+    },
+  );
 }
 
 /** No harm when the container has none. */

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { run } from "../../../src/linux/run.ts";
 import { mukon } from "../../support/mukon.ts";
@@ -42,6 +44,25 @@ test("a run root that is full, or has no room for a pod, is an error that says s
       assert.match(stderr, /DISK_FULL|COMMAND_FAILED|SHIM_START_FAILED/, options);
       await world.assertNothingLeft();
     });
+  }
+});
+
+test("a full disk for scratch disks is named, with the setting that moves them", async () => {
+  const directory = join(world.directory, "scratch");
+  mkdirSync(directory);
+  await run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", directory]);
+  try {
+    const settings = `\n[mukon]\nscratch_directory = "${directory}"\n`;
+    const file = world.write("small-scratch.toml", settings);
+    const options = ["--config", file, "--scratch", "1g"];
+    const { code, stderr } = await mukon(["run", "--rm", ...options, "busybox", "true"]);
+    assert.equal(code, 125, stderr);
+    assert.match(stderr, /no space left on device for a disk in .*DISK_FULL/);
+    assert.match(stderr, /hint: .*scratch_directory/);
+    assert.deepEqual(readdirSync(directory), []);
+    await world.assertNothingLeft();
+  } finally {
+    await run(["umount", directory]);
   }
 });
 
