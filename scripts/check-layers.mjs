@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Imports go one way: a folder may import those of lower layers, and of its own layer only itself.
+// Imports go one way: a folder may import those of lower layers, and of its own layer only itself;
+// no file imports itself by way of others, not even for a type.
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,19 +26,41 @@ const allowed = [
 const apart = "guest/agent";
 
 const problems = [];
-for (const file of sources("src").concat(sources("guest"))) {
+const imports = new Map(
+  [...sources("src"), ...sources("guest")].map((file) => [file, importsOf(file)]),
+);
+for (const [file, targets] of imports) {
   const from = folderOf(file);
-  for (const target of importsOf(file)) {
+  for (const target of targets) {
     const to = folderOf(target);
     if (to === undefined || from === undefined || from === to) continue;
     if (!isAllowed(from, to)) problems.push(`${file} imports ${target}: ${from} may not use ${to}`);
   }
 }
+for (const circle of circles()) problems.push(`imports in a circle: ${circle.join(" -> ")}`);
 if (problems.length > 0) {
   console.error(problems.join("\n"));
   process.exit(1);
 }
 console.log("layers: imports go one way");
+
+/** One circle for each import that leads back, found by walking the imports depth first. */
+function circles() {
+  const found = [];
+  const done = new Set();
+  const path = [];
+  const visit = (file) => {
+    const start = path.indexOf(file);
+    if (start !== -1) found.push([...path.slice(start), file]);
+    if (start !== -1 || done.has(file)) return;
+    path.push(file);
+    for (const target of imports.get(file) ?? []) visit(target);
+    path.pop();
+    done.add(file);
+  };
+  for (const file of imports.keys()) visit(file);
+  return found;
+}
 
 function isAllowed(from, to) {
   if (from === apart || to === apart) return false;

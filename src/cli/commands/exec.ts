@@ -1,16 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Command } from "commander";
+import type { RawExecOptions } from "../container/exec-process.ts";
 import { usage } from "../io/quantities.ts";
 import { requireRoot } from "../io/root.ts";
-
-export interface RawExecOptions {
-  interactive?: boolean;
-  tty?: boolean;
-  env?: string[];
-  envFile?: string[];
-  workdir?: string;
-  user?: string;
-}
 
 const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value];
 

@@ -4,10 +4,19 @@ import { MukonError } from "../../errors/mukon-error.ts";
 import { type OciProcess, parseOciSpec } from "../../guest-protocol/oci-spec.ts";
 import { lookUpUser } from "../../images/accounts.ts";
 import type { Accounts } from "../../images/types.ts";
-import type { RawExecOptions } from "../commands/exec.ts";
 import { containerEnvironment } from "./environment.ts";
 import { bundlePaths } from "./paths.ts";
 import { capabilitiesOf } from "./spec.ts";
+
+/** What the command line of `mukon exec` says. */
+export interface RawExecOptions {
+  interactive?: boolean;
+  tty?: boolean;
+  env?: string[];
+  envFile?: string[];
+  workdir?: string;
+  user?: string;
+}
 
 /**
  * The container's own process, with what the command line of `mukon exec` changes. Another user has

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from "node:crypto";
-import type { RawExecOptions } from "../commands/exec.ts";
 import { attach } from "../io/attach.ts";
 import { makeFifos, removeFifos } from "../io/fifos.ts";
 import { enterRawMode, requireTerminal } from "../io/terminal.ts";
 import { printNote } from "../output/print.ts";
 import { connectToRunning, type TaskClient } from "../shim/task-client.ts";
-import { execProcess } from "./exec-process.ts";
+import { execProcess, type RawExecOptions } from "./exec-process.ts";
 import { bundlePaths } from "./paths.ts";
 import { findContainer } from "./store.ts";
 import { forwardSignals } from "./wait.ts";

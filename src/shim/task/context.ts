@@ -1,37 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Logger } from "../../logging/logger.ts";
 import type { PodRequest } from "../../sandbox/create-pod.ts";
-import type { KeeperClient } from "../../sandbox/keeper-client.ts";
-import type { Pod } from "../../sandbox/pod.ts";
 import type { TaskEvent } from "../events/task-events.ts";
 import type { RuntimeOptions } from "../options.ts";
 import type { Containers } from "./container.ts";
-
-/** Requests to the keeper that tasks are made of. */
-export type TaskKeeper = Pick<
-  KeeperClient,
-  | "putVolumeEntry"
-  | "createContainer"
-  | "startContainer"
-  | "exec"
-  | "startExec"
-  | "signal"
-  | "resize"
-  | "closeStdin"
-  | "pause"
-  | "resume"
-  | "update"
-  | "stats"
-  | "removeContainer"
-  | "removeExec"
-  | "detachDisk"
->;
-
-/** A pod, as far as tasks are concerned. */
-export type TaskPod = Pick<Pod, "vmmPid" | "configuration" | "lost" | "attachDisk"> & {
-  destroy: () => Promise<unknown>;
-  keeper: TaskKeeper;
-};
+import type { TaskPod } from "./task-pod.ts";
 
 /** One shim: what it was started for, and all that it has. */
 export interface TaskContext {

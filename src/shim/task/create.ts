@@ -6,11 +6,12 @@ import type { PodDisk } from "../../sandbox/pod.ts";
 import { createdEvent } from "../events/task-events.ts";
 import { hostnameOf, readBundleSpec, sizingOf } from "./bundle-spec.ts";
 import type { Container } from "./container.ts";
-import type { TaskContext, TaskPod } from "./context.ts";
+import type { TaskContext } from "./context.ts";
 import type { Exits } from "./exits.ts";
 import { type StreamPaths, TaskProcess } from "./process.ts";
 import { type RootfsDisks, rootfsDisks, type TaskMount } from "./rootfs.ts";
 import { type OpenStreams, openStreams } from "./stdio.ts";
+import type { TaskPod } from "./task-pod.ts";
 import { VolumeCopies } from "./volume-copies.ts";
 import { nameServerLines, planVolumes, type VolumePlan } from "./volumes.ts";
 

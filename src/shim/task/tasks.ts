@@ -11,11 +11,12 @@ import {
   startedEvent,
 } from "../events/task-events.ts";
 import type { Container } from "./container.ts";
-import type { TaskContext, TaskKeeper } from "./context.ts";
+import type { TaskContext } from "./context.ts";
 import { type CreateRequest, createContainer, detachDisks } from "./create.ts";
 import { Exits, KILLED_STATUS } from "./exits.ts";
 import { type Exit, type StreamPaths, TaskProcess } from "./process.ts";
 import { openStreams } from "./stdio.ts";
+import type { TaskKeeper } from "./task-pod.ts";
 
 const SIGKILL = 9;
 const SIGTERM = 15;

@@ -10,7 +10,7 @@ import {
 import { TreeWatch } from "../../host/volume-copies/watch.ts";
 import type { Logger } from "../../logging/logger.ts";
 import { MAX_VOLUME_PART_BYTES } from "../../sandbox/messages/limits.ts";
-import type { TaskKeeper } from "./context.ts";
+import type { TaskKeeper } from "./task-pod.ts";
 import type { VolumeCopy } from "./volumes.ts";
 
 const NOBODY = 65_534;

@@ -11,7 +11,8 @@ import type { PodRequest } from "../../../src/sandbox/create-pod.ts";
 import type { ExitedEvent, OomEvent } from "../../../src/sandbox/messages/events.ts";
 import type { TaskEvent } from "../../../src/shim/events/task-events.ts";
 import { Containers } from "../../../src/shim/task/container.ts";
-import type { TaskContext, TaskKeeper, TaskPod } from "../../../src/shim/task/context.ts";
+import type { TaskContext } from "../../../src/shim/task/context.ts";
+import type { TaskKeeper, TaskPod } from "../../../src/shim/task/task-pod.ts";
 import { type Target, Tasks } from "../../../src/shim/task/tasks.ts";
 
 export type KeeperCall = { method: string; params: Record<string, unknown>; descriptors: number };

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { readSnapshot } from "../../../src/host/volume-copies/snapshot.ts";
 import type { Logger } from "../../../src/logging/logger.ts";
-import type { TaskKeeper } from "../../../src/shim/task/context.ts";
+import type { TaskKeeper } from "../../../src/shim/task/task-pod.ts";
 import { VolumeCopies } from "../../../src/shim/task/volume-copies.ts";
 
 const base = mkdtempSync(join(tmpdir(), "mukon-copies-"));

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { KeeperClient } from "../../sandbox/keeper-client.ts";
+import type { Pod } from "../../sandbox/pod.ts";
+
+/** Requests to the keeper that tasks are made of. */
+export type TaskKeeper = Pick<
+  KeeperClient,
+  | "putVolumeEntry"
+  | "createContainer"
+  | "startContainer"
+  | "exec"
+  | "startExec"
+  | "signal"
+  | "resize"
+  | "closeStdin"
+  | "pause"
+  | "resume"
+  | "update"
+  | "stats"
+  | "removeContainer"
+  | "removeExec"
+  | "detachDisk"
+>;
+
+/** A pod, as far as tasks are concerned. */
+export type TaskPod = Pick<Pod, "vmmPid" | "configuration" | "lost" | "attachDisk"> & {
+  destroy: () => Promise<unknown>;
+  keeper: TaskKeeper;
+};
