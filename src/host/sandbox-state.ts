@@ -37,6 +37,8 @@ const sandboxState = v.object({
   rootless: v.boolean(),
   /** The template that it is a clone of; none: it was booted. */
   template: v.optional(v.string()),
+  /** How it came by that template's memory. */
+  templateMemory: v.optional(v.picklist(["shared", "copied"])),
   /** ISO 8601. */
   createdAt: v.string(),
   identity: v.optional(identity),

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync, fchmodSync, openSync, readSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  writeSync,
+} from "node:fs";
 import { SystemCallError, systemCall } from "./system-call.ts";
 
 const MFD_CLOEXEC = 0x1;
@@ -9,6 +17,8 @@ const MFD_NOEXEC_SEAL = 0x8;
 const F_ADD_SEALS = 1033;
 /** F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE; fcntl(2). */
 const ALL_SEALS = 0xf;
+/** F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW: whoever has mapped it can rely on its size. */
+const SIZE_SEALS = 0x7;
 const CHUNK_BYTES = 1024 * 1024;
 
 const memfdCreate = systemCall("int memfd_create(const char *name, unsigned int flags)");
@@ -28,6 +38,27 @@ export function sealedCopy(sourceFd: number, name: string): number {
     return openSync(`/proc/self/fd/${fd}`, "r");
   } finally {
     closeSync(fd);
+  }
+}
+
+/**
+ * Memory of a fixed size for one process, which may open it again by its path in /proc: nobody but
+ * `owner` and root can. Empty pages take no memory. Returns its descriptor, close-on-exec.
+ */
+export function sizedMemory(
+  sizeBytes: number,
+  options: { name: string; owner: { uid: number; gid: number } },
+): number {
+  const fd = createMemoryFile(options.name);
+  try {
+    ftruncateSync(fd, sizeBytes);
+    fcntl(fd, F_ADD_SEALS, SIZE_SEALS);
+    fchmodSync(fd, 0o600);
+    fchownSync(fd, options.owner.uid, options.owner.gid);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
   }
 }
 

@@ -10,14 +10,16 @@ import { readStartTime } from "../linux/process-status.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { ProbeResult } from "../vmm/qemu/accelerator-probe.ts";
 import { type GuestFiles, guestFiles } from "./guest-files.ts";
+import { type GuestMemory, guestMemory, keepReadable } from "./guest-memory.ts";
 import { keeperLaunch } from "./keeper.ts";
 import { launchVerified } from "./launch-verified.ts";
 import type { OwnedDescriptors } from "./owned-descriptors.ts";
 import { makePodSockets, type PodSockets } from "./pod-sockets.ts";
 import type { Stages } from "./stages.ts";
 import type { MachineDescription } from "./template/inputs.ts";
-import type { OpenTemplate } from "./template/store.ts";
-import { chooseAccelerator, vmmLaunch } from "./vmm.ts";
+import { type TemplateMemory, templateMemory } from "./template/sharing.ts";
+import { type OpenTemplate, openedBy } from "./template/store.ts";
+import { chooseAccelerator, vmmLaunch, vmmUser } from "./vmm.ts";
 
 /** A machine that is being made, and what its steps have brought together so far. */
 export interface MachineDraft {
@@ -31,6 +33,8 @@ export interface MachineDraft {
   about: Pick<SandboxState, "id" | "namespace" | "bundle"> & { address?: string };
   /** Finds what to clone the machine from; none: it is booted. */
   findTemplate?: (machine: MachineDescription) => OpenTemplate | undefined;
+  /** The guest's memory outlives its VMM: see {@link Machine.memory}. */
+  keepsMemory?: true;
 }
 
 /** VMM and keeper, confined, of a machine that does not run yet. */
@@ -41,13 +45,15 @@ export interface Machine {
   description: MachineDescription;
   /** Key of the template that it is a clone of. */
   template: string | undefined;
+  /** The guest's memory for reading, where that was asked for; the caller's to close. */
+  memory: number | undefined;
 }
 
 /** Identity, runtime directory, a VMM and a keeper, each in the journal before it exists. */
 export async function startMachine(draft: MachineDraft): Promise<Machine> {
   const { stages, descriptors } = draft;
   const settings = draft.configuration.hypervisor.qemu;
-  const [{ identity, runtimeDirectory }, { files, probe }] = await both(
+  const [{ identity, runtimeDirectory }, { files, probe }] = await all(
     stages.run("identity", () => prepareIdentity(draft)),
     stages.run("guest", async () => {
       const files = await guestFiles(settings);
@@ -59,19 +65,26 @@ export async function startMachine(draft: MachineDraft): Promise<Machine> {
     reason: probe.reason,
   });
   const description = { settings, files, accelerator: probe.accelerator };
-  const template = draft.findTemplate?.(description);
-  if (template !== undefined) descriptors.own(template.descriptor);
+  const template = cloneOf(draft, description);
+  if (template !== undefined) for (const one of openedBy(template)) descriptors.own(one);
   const state = firstState(draft, { identity, runtimeDirectory, probe, template });
   writeSandboxState(draft.key, state);
   const sockets = makePodSockets(descriptors);
-  const [vmm, keeper] = await both(
-    stages.run("launch-vmm", () => startVmm(draft, { identity, files, probe, sockets, template })),
+  const memory = guestMemory({
+    memoryMib: settings.defaultMemory,
+    owner: vmmUser(settings, identity),
+    ...{ template, descriptors },
+  });
+  const parts = { identity, files, probe, sockets, memory, template };
+  const [vmm, keeper] = await all(
+    stages.run("launch-vmm", () => startVmm(draft, parts)),
     stages.run("launch-keeper", async () =>
       launchVerified(await keeperLaunch(identity, sockets.keeper), {
         journal: draft.journal,
         seccomp: "any",
       }),
     ),
+    stages.run("memory", () => memory.filled),
   );
   const processes = {
     ...state.processes,
@@ -79,13 +92,25 @@ export async function startMachine(draft: MachineDraft): Promise<Machine> {
     keeper: toProcessRecord(keeper),
   };
   writeSandboxState(draft.key, { ...state, processes });
-  return { vmm, keeper, sockets, description, template: template?.key };
+  return {
+    ...{ vmm, keeper, sockets, description, template: template?.key },
+    memory: draft.keepsMemory === true ? keepReadable(memory) : undefined,
+  };
 }
 
-/** Waits for both even if one fails: nothing may be acquired while all is being undone. */
-async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([a, b]);
-  return await Promise.all([a, b]);
+function cloneOf(draft: MachineDraft, description: MachineDescription): Clone | undefined {
+  const template = draft.findTemplate?.(description);
+  if (template === undefined) return undefined;
+  const memoryMode = templateMemory(draft.configuration, template.manifest.qemuVersion);
+  return { ...template, memoryMode };
+}
+
+/** Waits for all even if one fails: nothing may be acquired while all is being undone. */
+async function all<Results extends unknown[]>(
+  ...works: { [Index in keyof Results]: Promise<Results[Index]> }
+): Promise<Results> {
+  await Promise.allSettled(works);
+  return (await Promise.all(works)) as Results;
 }
 
 async function prepareIdentity(
@@ -96,12 +121,15 @@ async function prepareIdentity(
   return { identity, runtimeDirectory: await createRuntimeDirectory(identity, journal) };
 }
 
+type Clone = OpenTemplate & { memoryMode: TemplateMemory };
+
 interface VmmParts {
   identity: PodIdentity;
   files: GuestFiles;
   probe: ProbeResult;
   sockets: PodSockets;
-  template: OpenTemplate | undefined;
+  memory: GuestMemory;
+  template: Clone | undefined;
 }
 
 async function startVmm(draft: MachineDraft, parts: VmmParts): Promise<LaunchedProcess> {
@@ -114,7 +142,8 @@ async function startVmm(draft: MachineDraft, parts: VmmParts): Promise<LaunchedP
     accelerator: parts.probe.accelerator,
     identity: parts.identity,
     sockets: parts.sockets.vmm,
-    state: parts.template?.descriptor,
+    memory: parts.memory,
+    state: parts.template?.state,
     descriptors: draft.descriptors,
   });
   return await launchVerified(launch, { journal: draft.journal, seccomp: "filter" });
@@ -126,7 +155,7 @@ function firstState(
     identity: PodIdentity;
     runtimeDirectory: string;
     probe: ProbeResult;
-    template: OpenTemplate | undefined;
+    template: Clone | undefined;
   },
 ): SandboxState {
   const { about, configuration } = draft;
@@ -136,7 +165,7 @@ function firstState(
     hypervisor: configuration.runtime.hypervisorName,
     accelerator: probe.accelerator,
     rootless: configuration.hypervisor.qemu.rootless,
-    ...(template === undefined ? {} : { template: template.key }),
+    ...(template && { template: template.key, templateMemory: template.memoryMode }),
     createdAt: new Date().toISOString(),
     identity,
     runtimeDirectory,

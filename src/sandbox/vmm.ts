@@ -11,6 +11,7 @@ import { type ProbeResult, probeAccelerator } from "../vmm/qemu/accelerator-prob
 import type { Accelerator, QemuLaunchInput } from "../vmm/qemu/launch-input.ts";
 import { planQemuLaunch } from "../vmm/qemu/launch-plan.ts";
 import type { GuestFiles } from "./guest-files.ts";
+import type { GuestMemory } from "./guest-memory.ts";
 import type { OwnedDescriptors } from "./owned-descriptors.ts";
 
 type QemuSettings = Configuration["hypervisor"]["qemu"];
@@ -29,6 +30,7 @@ export interface VmmRequest {
   accelerator: Accelerator;
   identity: PodIdentity;
   sockets: VmmSockets;
+  memory: Pick<GuestMemory, "kind" | "descriptor">;
   /** The state of a template, open for reading: the VMM is filled from it rather than booted. */
   state?: number | undefined;
   /** Takes over the descriptors of the guest's files; close them all after the launch. */
@@ -63,7 +65,7 @@ export async function chooseAccelerator(
  */
 export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
   const { settings, identity } = request;
-  const user = settings.rootless ? identity.vmm : { uid: 0, gid: 0 };
+  const user = vmmUser(settings, identity);
   const open = (path: string): number =>
     request.descriptors.own(openForVmm(path, { gid: user.gid }));
   const slots = {
@@ -71,12 +73,14 @@ export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
     kernel: open(request.files.kernelPath),
     initrd: open(request.files.initrdPath),
     image: open(request.files.imagePath),
+    memory: request.memory.descriptor,
     state: request.state ?? -1,
   };
   const plan = planQemuLaunch({
     ...machineInput(settings, request.accelerator, fstatSync(slots.image).size),
     name: request.name,
     isClone: request.state !== undefined,
+    memory: request.memory.kind,
   });
   return {
     role: "vmm",
@@ -87,6 +91,14 @@ export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
     stdio: ["ignore", "ignore", "pipe", ...plan.descriptors.map((slot) => slots[slot])],
     isRootAllowed: !settings.rootless,
   };
+}
+
+/** Whom the VMM runs as. */
+export function vmmUser(
+  settings: QemuSettings,
+  identity: PodIdentity,
+): { uid: number; gid: number } {
+  return settings.rootless ? identity.vmm : { uid: 0, gid: 0 };
 }
 
 /** The machine as the settings want it: what pods from the same template have in common. */

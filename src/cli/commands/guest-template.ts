@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Command, Option } from "commander";
+import type { TemplateManifest } from "../../sandbox/template/manifest.ts";
 import { parseBytes, parseCount } from "../io/quantities.ts";
 import { requireRoot } from "../io/root.ts";
 import { printJson, printLine } from "../output/print.ts";
@@ -67,13 +68,13 @@ function addLs(template: Command): void {
       if (options.json === true) return printJson(listed);
       const rows = listed.map(({ key, manifest }) => {
         if (manifest === undefined) return [key, "damaged", "", "", "", ""];
-        const { createdAt, vcpus, memoryMib, inputs, state } = manifest;
+        const { createdAt, vcpus, memoryMib, inputs } = manifest;
         return [
           ...[key, formatAge(createdAt), String(vcpus), `${memoryMib} MiB`],
-          ...[inputs.accelerator, formatBytes(state.sizeBytes)],
+          ...[inputs.accelerator, formatBytes(sizeOf(manifest))],
         ];
       });
-      printLine(formatTable(["TEMPLATE", "MADE", "CPUS", "MEMORY", "ACCELERATOR", "STATE"], rows));
+      printLine(formatTable(["TEMPLATE", "MADE", "CPUS", "MEMORY", "ACCELERATOR", "SIZE"], rows));
     });
 }
 
@@ -109,8 +110,10 @@ function addInfo(template: Command): void {
           : {
               made: formatAge(manifest.createdAt),
               machine: `${manifest.vcpus} CPUs, ${manifest.memoryMib} MiB, ${manifest.inputs.accelerator}`,
-              size: formatBytes(manifest.state.sizeBytes),
-              sha256: manifest.state.sha256,
+              qemu: manifest.qemuVersion,
+              size: formatBytes(sizeOf(manifest)),
+              "sha256 of state": manifest.state.sha256,
+              "sha256 of memory": manifest.memory.sha256,
             };
       const rows = Object.entries({ ...facts, ...more }).map(([name, value]) => [
         name,
@@ -118,4 +121,9 @@ function addInfo(template: Command): void {
       ]);
       printLine(formatTable(["FACT", "VALUE"], rows));
     });
+}
+
+/** What it takes on disk. */
+function sizeOf({ state, memory }: TemplateManifest): number {
+  return state.usedBytes + memory.usedBytes;
 }

@@ -15,12 +15,14 @@ import {
 import { buildInBackground } from "../../sandbox/template/in-background.ts";
 import { mayUseTemplate } from "../../sandbox/template/inputs.ts";
 import type { TemplateManifest } from "../../sandbox/template/manifest.ts";
+import { type TemplateMemory, templateMemory } from "../../sandbox/template/sharing.ts";
 import {
   listTemplates,
   readTemplate,
   removeTemplate,
   verifyTemplate,
 } from "../../sandbox/template/store.ts";
+import { qemuVersion } from "../../vmm/qemu/version.ts";
 import { printNote } from "../output/print.ts";
 
 const CPU_PERIOD_US = 100_000;
@@ -161,8 +163,8 @@ export function removeTemplates(keys: readonly string[], isAll: boolean): string
 export interface TemplateInfo {
   /** Whether pods of the configuration in force would begin from a template. */
   enabled: boolean;
-  /** `copied`: each clone reads the state into memory of its own. */
-  memory: "copied";
+  /** Whether clones share the template's pages until they write to them. */
+  memory: TemplateMemory;
   template: string;
   state: "whole" | "none" | "damaged";
   problem?: string;
@@ -176,7 +178,10 @@ export async function templateInfo(options: {
   const loaded = await loadConfiguration({ path: options.configurationPath });
   const applied = applyAnnotations(loaded, {}, {});
   const template = options.key ?? (await keyFor(applied.configuration));
-  const about = { enabled: mayUseTemplate(applied), memory: "copied" as const, template };
+  const { configuration } = applied;
+  const version = await qemuVersion(configuration.hypervisor.qemu.path);
+  const memory = templateMemory(configuration, version);
+  const about = { enabled: mayUseTemplate(applied), memory, template };
   try {
     const manifest = readTemplate(template);
     if (manifest === undefined) return { ...about, state: "none" };

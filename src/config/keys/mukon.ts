@@ -35,6 +35,12 @@ export const MUKON_KEYS = {
     about:
       "Have a template made in the background when a pod had to boot for want of one. `false`: only `mukon guest template build` makes them.",
   }),
+  templateMemory: active({
+    kind: choice("auto", "copied"),
+    default: "auto",
+    about:
+      "Whether clones share the pages of their template's memory until they write to them (takes QEMU 8.2), or each has a copy. `auto` shares where it can; `copied` leaves no page whose timing one pod could watch another by.",
+  }),
   scratchDirectory: active({
     kind: path({ emptyMeans: "/var/lib/mukon/scratch" }),
     default: "",

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync } from "node:fs";
 import type { Configuration } from "../../config/keys/registry.ts";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { withLock } from "../../linux/lock.ts";
+import { copyExtents } from "../../linux/sparse-file.ts";
 import type { Logger } from "../../logging/logger.ts";
+import { qemuVersion } from "../../vmm/qemu/version.ts";
 import { adoptMachine, bootGuest, unlessLost } from "../boot-guest.ts";
 import { guestFiles } from "../guest-files.ts";
 import { type Machine, type MachineDraft, startMachine } from "../machine.ts";
@@ -19,6 +21,7 @@ import {
   beginTemplate,
   discardDraft,
   listTemplates,
+  openedBy,
   publishTemplate,
   readTemplate,
   removeTemplate,
@@ -30,6 +33,8 @@ const SAVE_TIMEOUT_MS = 120_000;
 /** Somebody else may be making several, under emulation. */
 const LOCK_TIMEOUT_MS = 300_000;
 const NAMESPACE = "template";
+/** A clone copies fewer, larger parts the quicker; smaller gaps are kept as zeros. */
+const GAP_BYTES = 64 * 1024;
 
 export interface BuildTemplateRequest {
   configuration: Configuration;
@@ -92,17 +97,23 @@ async function makeTemplate(
   try {
     await saveBootedGuest(request, key, draft);
     const createdAt = new Date().toISOString();
+    const version = await qemuVersion(request.configuration.hypervisor.qemu.path);
     forgetFailure(key);
-    return await publishTemplate(draft, { key, createdAt, vcpus, memoryMib, inputs });
+    return await publishTemplate(draft, {
+      ...{ key, createdAt, vcpus, memoryMib, inputs, qemuVersion: version },
+    });
   } catch (error) {
     discardDraft(draft);
     throw error;
   } finally {
-    closeSync(draft.descriptor);
+    openedBy(draft).forEach(closeSync);
   }
 }
 
-/** When this resolves, the VMM and the keeper, which could write to the state, are gone. */
+/**
+ * When this resolves, the VMM and the keeper, which could write to the state, are gone. The memory is
+ * taken after that.
+ */
 async function saveBootedGuest(
   request: BuildTemplateRequest,
   key: string,
@@ -110,15 +121,20 @@ async function saveBootedGuest(
 ): Promise<void> {
   const machineDraft = await beginMachine(request, key, draft);
   let pod: Pod | undefined;
+  let memory: number | undefined;
   try {
     const machine = await startMachine(machineDraft);
+    memory = machine.memory;
     assertSame(key, machine);
     const adopted = adoptMachine(machineDraft, machine, () => {});
     pod = adopted.pod;
     await bootGuest(machineDraft, machine, adopted);
-    const saving = pod.keeper.saveState({ timeoutMs: SAVE_TIMEOUT_MS }, [draft.descriptor]);
+    const saving = pod.keeper.saveState({ timeoutMs: SAVE_TIMEOUT_MS }, [draft.state]);
     await machineDraft.stages.run("save", () => unlessLost(saving, adopted.loss));
+    await pod.destroy({ isStopped: true });
+    if (memory !== undefined) await saveMemory(memory, draft.memory);
   } finally {
+    if (memory !== undefined) closeSync(memory);
     if (pod !== undefined) await pod.destroy({ isStopped: true });
     else {
       machineDraft.descriptors.closeAll();
@@ -126,6 +142,11 @@ async function saveBootedGuest(
       await tearDownOwn(machineDraft.key);
     }
   }
+}
+
+async function saveMemory(from: number, to: number): Promise<void> {
+  ftruncateSync(to, fstatSync(from).size);
+  await copyExtents(from, to, GAP_BYTES);
 }
 
 /** A guest or a QEMU that was replaced meanwhile would give its state to another one's name. */
@@ -154,6 +175,7 @@ async function beginMachine(
     stages: new Stages(),
     log: request.log,
     about: { id: key, namespace: NAMESPACE, bundle: draft.directory },
+    keepsMemory: true,
   };
 }
 

@@ -4,6 +4,7 @@ import * as v from "valibot";
 
 /** Names of files in a template's directory. */
 export const STATE_NAME = "state";
+export const MEMORY_NAME = "memory";
 export const MANIFEST_NAME = "manifest.json";
 
 const Text = v.pipe(v.string(), v.maxLength(4096));
@@ -14,6 +15,15 @@ const FileIdentity = v.object({
   sizeBytes: Text,
   modifiedNs: Text,
   changedNs: Text,
+});
+
+/** `stamp` tells whether it was touched since; `sha256` is over data and where it lies. */
+const SavedFile = v.object({
+  sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  sizeBytes: v.number(),
+  /** What it takes on disk. */
+  usedBytes: v.number(),
+  stamp: Text,
 });
 
 const Manifest = v.object({
@@ -36,13 +46,15 @@ const Manifest = v.object({
       image: FileIdentity,
     }),
   }),
-  /** Of the saved state; `stamp` tells whether it was touched since. */
-  state: v.object({
-    sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
-    sizeBytes: v.number(),
-    stamp: Text,
-  }),
+  /** What QEMU said of itself; "" when it did not. */
+  qemuVersion: Text,
+  /** The machine's devices, as QEMU has saved them. */
+  state: SavedFile,
+  /** The guest's memory, at the places where it was; what is empty takes no room. */
+  memory: SavedFile,
 });
+
+export type SavedFile = v.InferOutput<typeof SavedFile>;
 
 /** What a template was made from, and what it is. */
 export type TemplateManifest = v.InferOutput<typeof Manifest>;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from "node:crypto";
 import {
-  chmodSync,
   closeSync,
   constants,
+  existsSync,
+  fchmodSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
@@ -16,35 +17,53 @@ import {
   utimesSync,
 } from "node:fs";
 import { join } from "node:path";
-import { sha256OfFile } from "../../../guest/image/hashes.ts";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { writeFileAtomic } from "../../linux/atomic-file.ts";
 import { templatesDirectory } from "../../linux/paths.ts";
+import { sha256OfExtents } from "../../linux/sparse-file.ts";
 import {
   MANIFEST_NAME,
+  MEMORY_NAME,
   parseManifest,
+  type SavedFile,
   STATE_NAME,
   stampOf,
   type TemplateManifest,
 } from "./manifest.ts";
 
+/** What stat(2) counts in. */
+const BLOCK_BYTES = 512;
 const KEY = /^[0-9a-f]{32}$/;
 /** Names of what is on its way in or out; nobody looks at it. */
 const TEMPORARY = /^\.(new|old)-/;
 
-/** A template whose state is open for reading. */
+/** Nobody opens it twice: QEMU reads the descriptor that it was given. */
+const STATE_MODE = 0o400;
+/**
+ * Whoever has this one may open it again for reading, through /proc/self/fd, as QEMU does to map it.
+ * By its name only root gets there.
+ */
+const MEMORY_MODE = 0o444;
+
+/** A template whose files are open for reading; the descriptors are the caller's to close. */
 export interface OpenTemplate {
   key: string;
   manifest: TemplateManifest;
-  /** Read-only; the caller's to close. */
-  descriptor: number;
+  state: number;
+  memory: number;
 }
 
 /** A template that is being made, where nobody looks for one. */
 export interface TemplateDraft {
   directory: string;
-  /** Empty, writable; the caller's to close. */
-  descriptor: number;
+  /** Empty files, writable; the caller's to close. */
+  state: number;
+  memory: number;
+}
+
+/** Everything that is open of it. */
+export function openedBy({ state, memory }: Pick<OpenTemplate, "state" | "memory">): number[] {
+  return [state, memory];
 }
 
 /**
@@ -53,37 +72,54 @@ export interface TemplateDraft {
  */
 export function openTemplate(key: string): OpenTemplate | undefined {
   const directory = directoryOf(key);
-  let descriptor: number | undefined;
+  const opened: number[] = [];
   try {
-    const path = join(directory, STATE_NAME);
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const [state = -1, memory = -1] = [STATE_NAME, MEMORY_NAME].map((name) => {
+      opened.push(openForReading(join(directory, name)));
+      return opened.at(-1);
+    });
     const manifest = parseManifest(readFileSync(join(directory, MANIFEST_NAME), "utf8"));
-    const status = fstatSync(descriptor, { bigint: true });
     if (manifest.key !== key) throw new Error("its manifest is another one's");
-    if (!status.isFile() || stampOf(status) !== manifest.state.stamp) {
-      throw new Error("its state was touched since it was made");
-    }
-    return { key, manifest, descriptor };
+    checkUntouched(state, "state", manifest.state);
+    checkUntouched(memory, "memory", manifest.memory);
+    return { key, manifest, state, memory };
   } catch (error) {
-    if (descriptor !== undefined) closeSync(descriptor);
-    else if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    for (const descriptor of opened) closeSync(descriptor);
+    const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    if (isMissing && opened.length === 0 && !existsSync(directory)) return undefined;
     throw damaged(key, error);
   }
+}
+
+function openForReading(path: string): number {
+  return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+}
+
+function checkUntouched(descriptor: number, name: string, saved: SavedFile): void {
+  const status = fstatSync(descriptor, { bigint: true });
+  if (status.isFile() && stampOf(status) === saved.stamp) return;
+  throw new Error(`its ${name} was touched since it was made`);
 }
 
 /** What a template is; undefined when there is none. @throws TEMPLATE_DAMAGED */
 export function readTemplate(key: string): TemplateManifest | undefined {
   const template = openTemplate(key);
-  if (template !== undefined) closeSync(template.descriptor);
+  if (template !== undefined) openedBy(template).forEach(closeSync);
   return template?.manifest;
 }
 
 /** @throws TEMPLATE_DAMAGED unless every byte of it is as it was when it was made */
 export async function verifyTemplate(key: string): Promise<void> {
-  const manifest = readTemplate(key);
-  if (manifest === undefined) return;
-  const sha256 = await sha256OfFile(join(directoryOf(key), STATE_NAME));
-  if (sha256 !== manifest.state.sha256) throw damaged(key, new Error("its hash is wrong"));
+  const template = openTemplate(key);
+  if (template === undefined) return;
+  try {
+    for (const name of ["state", "memory"] as const) {
+      if ((await sha256OfExtents(template[name])) === template.manifest[name].sha256) continue;
+      throw damaged(key, new Error(`the hash of its ${name} is wrong`));
+    }
+  } finally {
+    openedBy(template).forEach(closeSync);
+  }
 }
 
 /** Takes note that a template is of use; those that are not are the first to go. */
@@ -104,28 +140,35 @@ export function beginTemplate(): TemplateDraft {
   }
   const directory = join(root, `.new-${randomBytes(8).toString("hex")}`);
   mkdirSync(directory, { mode: 0o700 });
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
-  return { directory, descriptor: openSync(join(directory, STATE_NAME), flags, 0o600) };
+  const create = (name: string): number =>
+    openSync(join(directory, name), constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
+  return { directory, state: create(STATE_NAME), memory: create(MEMORY_NAME) };
 }
 
 /** Gives a finished template its name, at once and whole. Nobody may be able to write to it any more. */
 export async function publishTemplate(
   draft: TemplateDraft,
-  facts: Omit<TemplateManifest, "state">,
+  facts: Omit<TemplateManifest, "state" | "memory">,
 ): Promise<TemplateManifest> {
-  const path = join(draft.directory, STATE_NAME);
-  fsyncSync(draft.descriptor);
-  // Whoever has it open for reading cannot open it again, not even for reading.
-  chmodSync(path, 0o400);
-  const sha256 = await sha256OfFile(path);
-  const status = fstatSync(draft.descriptor, { bigint: true });
-  const state = { sha256, sizeBytes: Number(status.size), stamp: stampOf(status) };
-  const manifest: TemplateManifest = { ...facts, state };
+  const manifest: TemplateManifest = {
+    ...facts,
+    state: await finish(draft.state, STATE_MODE),
+    memory: await finish(draft.memory, MEMORY_MODE),
+  };
   const text = `${JSON.stringify(manifest, null, 2)}\n`;
   writeFileAtomic(join(draft.directory, MANIFEST_NAME), text, { mode: 0o400 });
   removeTemplate(facts.key);
   renameSync(draft.directory, directoryOf(facts.key));
   return manifest;
+}
+
+async function finish(descriptor: number, mode: number): Promise<SavedFile> {
+  fsyncSync(descriptor);
+  fchmodSync(descriptor, mode);
+  const sha256 = await sha256OfExtents(descriptor);
+  const status = fstatSync(descriptor, { bigint: true });
+  const usedBytes = Number(status.blocks) * BLOCK_BYTES;
+  return { sha256, sizeBytes: Number(status.size), usedBytes, stamp: stampOf(status) };
 }
 
 export function discardDraft(draft: TemplateDraft): void {

@@ -33,6 +33,7 @@ const LaunchInput = v.object({
   ),
   isDebug: v.optional(v.boolean(), false),
   isClone: v.optional(v.boolean(), false),
+  memory: v.optional(v.picklist(["own", "template"]), "own"),
 });
 
 /**
@@ -45,6 +46,8 @@ const LaunchInput = v.object({
  * - `isDebug`: the kernel and the agent say more on the console.
  * - `isClone`: the machine is filled from a saved state rather than booted; all else must be as it
  *   was for the machine that was saved.
+ * - `memory`: the guest's memory is a file of this VMM's own, or its private view of a template's,
+ *   which takes QEMU 8.2.
  */
 export type QemuLaunchInput = v.InferInput<typeof LaunchInput>;
 export type CheckedLaunchInput = v.InferOutput<typeof LaunchInput>;

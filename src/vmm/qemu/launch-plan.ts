@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import { kernelCommandLine } from "./kernel-command-line.ts";
 import { type CheckedLaunchInput, checkLaunchInput, type QemuLaunchInput } from "./launch-input.ts";
-import { CONFINED_ARGUMENTS, machineArguments } from "./machine.ts";
+import { CONFINED_ARGUMENTS, MEMORY_ID, machineArguments } from "./machine.ts";
 
-/** What a descriptor of QEMU is: a connected socket, or a file that is open for reading. */
-export type DescriptorSlot = "qmp" | "agent" | "console" | "kernel" | "initrd" | "image" | "state";
+/** What a descriptor of QEMU is: a connected socket, the guest's memory, or a file to read. */
+export type DescriptorSlot =
+  | "qmp"
+  | "agent"
+  | "console"
+  | "kernel"
+  | "initrd"
+  | "image"
+  | "memory"
+  | "state";
 
 /** How to start QEMU: the descriptors, in order, become 3, 4, 5 and so on of the child. */
 export interface LaunchPlan {
@@ -25,6 +33,7 @@ const DESCRIPTORS: readonly DescriptorSlot[] = [
   "kernel",
   "initrd",
   "image",
+  "memory",
 ];
 /** Where a clone finds the state that it is to be filled with. */
 export const STATE_DESCRIPTOR = FIRST_DESCRIPTOR + DESCRIPTORS.length;
@@ -46,10 +55,11 @@ export function planQemuLaunch(input: QemuLaunchInput): LaunchPlan {
     checked.qemuPath,
     ...["-name", `${checked.name},debug-threads=on`, "-S"],
     ...CONFINED_ARGUMENTS,
-    ...machineArguments(checked),
+    ...machineArguments({ ...checked, hasMemoryObject: true }),
     ...["-smp", `${checked.vcpus},sockets=1,cores=${checked.vcpus},threads=1`],
     "-m",
     `size=${checked.memoryMib}M,maxmem=${checked.memoryMib + imageMib + SPARE_MEMORY_MIB}M`,
+    ...memoryArguments(checked),
     ...["-kernel", path("kernel"), "-initrd", path("initrd")],
     ...["-append", kernelCommandLine(checked)],
     ...controlArguments(),
@@ -59,6 +69,17 @@ export function planQemuLaunch(input: QemuLaunchInput): LaunchPlan {
   if (!checked.isClone) return { argv, descriptors: DESCRIPTORS };
   // Deferred: the keeper first has to say what of the state is not to be filled in.
   return { argv: [...argv, "-incoming", "defer"], descriptors: [...DESCRIPTORS, "state"] };
+}
+
+/**
+ * Memory of the pod's own is a file in memory that others can map too (vhost-user devices). A
+ * template's is mapped for this VMM alone: what it writes, it gets a copy of (MAP_PRIVATE), and the
+ * file cannot be written, since it is open for reading.
+ */
+function memoryArguments(input: CheckedLaunchInput): string[] {
+  const access = input.memory === "own" ? "share=on" : "share=off,readonly=on,rom=off";
+  const file = `size=${input.memoryMib}M,mem-path=${path("memory")},${access}`;
+  return ["-object", `memory-backend-file,id=${MEMORY_ID},${file}`];
 }
 
 function controlArguments(): string[] {

@@ -8,8 +8,13 @@ const TRANSLATION_CACHE_MIB = 64;
 const Q35 =
   "q35,sata=off,usb=off,smbus=off,vmport=off,i8042=off,graphics=off,dump-guest-core=off,mem-merge=off";
 
+/** QEMU's name of the object that is the guest's memory. */
+export const MEMORY_ID = "ram";
+
 export interface MachineOptions {
   accelerator: Accelerator;
+  /** Memory is an object of its own, {@link MEMORY_ID}; otherwise it is QEMU's to make. */
+  hasMemoryObject?: boolean;
   /** Further options of the machine, as a comma-separated list. */
   machineAccelerators?: string;
   cpuFeatures?: string;
@@ -18,10 +23,9 @@ export interface MachineOptions {
 /** Machine, accelerator and processor. */
 export function machineArguments(options: MachineOptions): string[] {
   const isKvm = options.accelerator === "kvm";
-  const machine = join(
-    isKvm ? `${Q35},kernel_irqchip=split` : Q35,
-    options.machineAccelerators ?? "",
-  );
+  const irqchip = isKvm ? ",kernel_irqchip=split" : "";
+  const memory = options.hasMemoryObject === true ? `,memory-backend=${MEMORY_ID}` : "";
+  const machine = join(`${Q35}${irqchip}${memory}`, options.machineAccelerators ?? "");
   const accelerator = isKvm ? "kvm" : `tcg,thread=multi,tb-size=${TRANSLATION_CACHE_MIB}`;
   const cpu = join(isKvm ? "host,pmu=off" : "max,pmu=off", options.cpuFeatures ?? "");
   return ["-machine", machine, "-accel", accelerator, "-cpu", cpu];

@@ -4,6 +4,7 @@ import { closeSync, openSync, statSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { socketPair } from "../../../src/linux/descriptors.ts";
+import { sizedMemory } from "../../../src/linux/memory-file.ts";
 import { KeeperClient } from "../../../src/sandbox/keeper-client.ts";
 import type { KeeperEvent } from "../../../src/sandbox/messages/events.ts";
 import type { QemuLaunchInput } from "../../../src/vmm/qemu/launch-input.ts";
@@ -12,6 +13,7 @@ import { planQemuLaunch } from "../../../src/vmm/qemu/launch-plan.ts";
 const QEMU = "/usr/bin/qemu-system-x86_64";
 const VMM_ID = 1_879_113_729;
 const KEEPER_ID = 1_879_113_730;
+const MEMORY_MIB = 512;
 
 export interface PodInHand {
   keeper: KeeperClient;
@@ -41,10 +43,17 @@ export function startPod(options: PodOptions): PodInHand {
     qemuPath: QEMU,
     accelerator: "tcg",
     vcpus: 2,
-    memoryMib: 512,
+    memoryMib: MEMORY_MIB,
     imageSizeBytes: statSync(file("image.erofs")).size,
     ...options.plan,
   });
+  const memoryMib = options.plan?.memoryMib ?? MEMORY_MIB;
+  files.push(
+    sizedMemory(memoryMib * 1024 * 1024, {
+      name: "guest-memory",
+      owner: { uid: VMM_ID, gid: VMM_ID },
+    }),
+  );
   const output = { vmm: "", keeper: "" };
   const vmm = startAs(VMM_ID, plan.argv, [
     ...[pairs.qmp[1], guestPairs.agent[1], guestPairs.console[1]],

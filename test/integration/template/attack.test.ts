@@ -7,7 +7,7 @@ import { sha256OfFile } from "../../../guest/image/hashes.ts";
 import { templatesDirectory } from "../../../src/linux/paths.ts";
 import { readDescriptors, readProcessStatus } from "../../../src/linux/process-status.ts";
 import { run } from "../../../src/linux/run.ts";
-import { openTemplate, readTemplate } from "../../../src/sandbox/template/store.ts";
+import { openedBy, openTemplate } from "../../../src/sandbox/template/store.ts";
 import { mukon } from "../../support/mukon.ts";
 import { TemplateWorld } from "../../support/template-world.ts";
 
@@ -16,26 +16,27 @@ const ATTACKS: Record<string, string> = {
   "write to the descriptor": "echo evil >&3",
   "open it again for writing": "echo evil >/proc/self/fd/3",
   "open it again for appending": "echo evil >>/proc/self/fd/3",
-  "open it again for reading": "cat /proc/self/fd/3",
   "cut it short": "truncate --size 0 /proc/self/fd/3",
   "change its mode": "chmod 666 /proc/self/fd/3",
   "change its owner": 'chown "$(id -u)" /proc/self/fd/3',
   "change its times": "touch /proc/self/fd/3",
-  "open it by name": 'cat "$STATE"',
-  "write to it by name": 'echo evil >"$STATE"',
-  "remove it": 'rm -f "$STATE"',
-  "put another one in its place": 'mv /proc/self/fd/3 "$STATE"',
+  "map it for writing": `python3 -c 'import mmap; mmap.mmap(3, 4096, mmap.MAP_SHARED, mmap.PROT_WRITE)'`,
+  "give up a hole in it": "fallocate --punch-hole --offset 0 --length 4096 /proc/self/fd/3",
+  "open it by name": 'cat "$FILE"',
+  "write to it by name": 'echo evil >"$FILE"',
+  "remove it": 'rm -f "$FILE"',
+  "put another one in its place": 'mv /proc/self/fd/3 "$FILE"',
   "list the store": 'ls "$STORE"',
   "put something into the store": 'mkdir "$STORE/x"',
 };
 
+const FILES = ["state", "memory"] as const;
+
 let world: TemplateWorld;
 let key: string;
-let state: string;
 before(async () => {
   world = new TemplateWorld();
   key = await world.build();
-  state = join(templatesDirectory(), key, "state");
 });
 after(() => world.end());
 
@@ -43,8 +44,9 @@ test("only root can get at a template, and nobody can write to it", () => {
   for (const [path, mode] of [
     [templatesDirectory(), 0o40700],
     [join(templatesDirectory(), key), 0o40700],
-    [state, 0o100400],
-    [join(templatesDirectory(), key, "manifest.json"), 0o100400],
+    [pathOf("state"), 0o100400],
+    [pathOf("memory"), 0o100444],
+    [pathOf("manifest.json"), 0o100400],
   ] as const) {
     const status = lstatSync(path);
     assert.deepEqual([status.uid, status.gid, status.mode.toString(8)], [0, 0, mode.toString(8)]);
@@ -52,20 +54,33 @@ test("only root can get at a template, and nobody can write to it", () => {
 });
 
 test("a captured clone changes nothing of what the next one reads", async () => {
-  const sha256 = readTemplate(key)?.state.sha256;
+  const before = await hashes();
   const pod = await world.start("captured", ["busybox", "sleep", "1000"]);
   assert.equal(pod.state.template, key, "the pod was booted");
   const { uid, gid } = pod.identity.vmm;
   assert.deepEqual(readProcessStatus(pod.vmmPid)?.uids, [uid, uid, uid, uid]);
-  assert.equal((await runAs({ uid, gid }, "head -c 9 <&3 >/dev/null")).code, 0, "no descriptor");
-  for (const [name, script] of Object.entries(ATTACKS)) {
-    const { code, stdout } = await runAs({ uid, gid }, script);
-    assert.notEqual(code, 0, name);
-    assert.equal(stdout, "", name);
+  for (const file of FILES) {
+    const attack = (script: string) => runAs({ uid, gid }, file, script);
+    assert.equal((await attack("head -c 9 <&3 >/dev/null")).code, 0, "no descriptor");
+    for (const [name, script] of Object.entries(ATTACKS)) {
+      const { code, stdout } = await attack(script);
+      assert.notEqual(code, 0, `${file}: ${name}`);
+      assert.equal(stdout, "", `${file}: ${name}`);
+    }
   }
-  assert.equal(await sha256OfFile(state), sha256);
+  const again = "cat /proc/self/fd/3";
+  assert.notEqual((await runAs({ uid, gid }, "state", again)).code, 0, "the state, once more");
+  assert.deepEqual(await hashes(), before);
   const next = await world.start("next", ["busybox", "sleep", "1000"]);
   assert.equal(next.state.template, key, "the template was touched");
+});
+
+test("what a clone's guest writes to its memory stays there", async () => {
+  const before = await hashes();
+  const fill = "head -c 200m /dev/zero | tr '\\0' x >/dev/shm/x; wc -c </dev/shm/x";
+  const { stdout } = await mukon(["run", "--rm", "busybox", "sh", "-c", fill]);
+  assert.match(stdout, /^\d{8,}$/m);
+  assert.deepEqual(await hashes(), before);
 });
 
 test("VMM and keeper of a running clone hold nothing of the template that can be written", async () => {
@@ -81,21 +96,32 @@ test("VMM and keeper of a running clone hold nothing of the template that can be
   assert.equal((await mukon(["audit", "holder"])).code, 0);
 });
 
+function pathOf(name: string): string {
+  return join(templatesDirectory(), key, name);
+}
+
+async function hashes(): Promise<string[]> {
+  return await Promise.all(FILES.map((name) => sha256OfFile(pathOf(name))));
+}
+
+/** Runs a script as a VMM of this user would, with a file of the template as its descriptor 3. */
 async function runAs(
   user: { uid: number; gid: number },
+  file: (typeof FILES)[number],
   script: string,
 ): Promise<{ code: number | null; stdout: string }> {
   const template = openTemplate(key);
   assert.ok(template, "the template is gone");
   const identity = ["--reuid", String(user.uid), "--regid", String(user.gid), "--clear-groups"];
   const rights = ["--nnp", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"];
+  const names = { FILE: pathOf(file), STORE: templatesDirectory() };
   try {
     return await run(["setpriv", ...identity, ...rights, "--", "sh", "-c", script], {
-      descriptors: [template.descriptor],
-      env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", STATE: state, STORE: templatesDirectory() },
+      descriptors: [template[file]],
+      env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", ...names },
       allowFailure: true,
     });
   } finally {
-    closeSync(template.descriptor);
+    openedBy(template).forEach(closeSync);
   }
 }

@@ -73,17 +73,19 @@ test("a template that was touched is dropped, and the pod starts all the same", 
   assert.deepEqual(listTemplates(), []);
 });
 
-const DAMAGES: Record<string, (state: Buffer) => Buffer> = {
-  "cut short": (state) => state.subarray(0, state.length >> 1),
-  "not a state at all": (state) => Buffer.alloc(state.length, 7),
+const DAMAGES: Record<string, { name: "state" | "memory"; damage: (file: Buffer) => Buffer }> = {
+  "state is cut short": { name: "state", damage: (file) => file.subarray(0, file.length >> 1) },
+  "state is none at all": { name: "state", damage: (file) => Buffer.alloc(file.length, 7) },
+  "memory is empty": { name: "memory", damage: (file) => Buffer.alloc(file.length) },
+  "memory is cut short": { name: "memory", damage: (file) => file.subarray(0, file.length >> 5) },
 };
-for (const [name, damage] of Object.entries(DAMAGES)) {
-  test(`a state that is ${name} costs the pod a boot, once, with a warning, and is dropped`, async () => {
+for (const [what, { name, damage }] of Object.entries(DAMAGES)) {
+  test(`a template whose ${what} costs the pod a boot, once, with a warning, and is dropped`, async () => {
     const key = await world.build();
-    forge(key, damage);
+    forge(key, name, damage);
     const pod = await world.start("pod", SLEEP);
     assert.equal(pod.state.template, undefined);
-    assert.match(logOf(pod.id), /"level":"warn".*template was of no use.*restore/);
+    assert.match(logOf(pod.id), /"level":"warn".*template was of no use/);
     assert.equal((await mukon(["exec", "pod", "true"])).code, 0);
     assert.deepEqual(listTemplates(), []);
     await mukon(["rm", "--force", "pod"]);
@@ -136,15 +138,16 @@ function logOf(id: string): string {
   return readFileSync(join(sandboxDirectory(id), "shim.log"), "utf8");
 }
 
-/** Damages a state in such a way that only QEMU can notice. */
-function forge(key: string, damage: (state: Buffer) => Buffer): void {
-  const path = statePath(key);
-  const manifestPath = join(templatesDirectory(), key, "manifest.json");
+/** Damages a file of a template in such a way that only QEMU or the guest can notice. */
+function forge(key: string, name: "state" | "memory", damage: (file: Buffer) => Buffer): void {
+  const directory = join(templatesDirectory(), key);
+  const [path, manifestPath] = [join(directory, name), join(directory, "manifest.json")];
+  const { mode } = statSync(path);
   chmodSync(path, 0o600);
   writeFileSync(path, damage(readFileSync(path)));
-  chmodSync(path, 0o400);
+  chmodSync(path, mode & 0o777);
   const manifest = JSON.parse(readFileSync(manifestPath, "utf8"));
-  manifest.state.stamp = stampOf(statSync(path, { bigint: true }));
+  manifest[name].stamp = stampOf(statSync(path, { bigint: true }));
   chmodSync(manifestPath, 0o600);
   writeFileSync(manifestPath, JSON.stringify(manifest));
 }

@@ -6,6 +6,7 @@ import { Socket } from "node:net";
 import { after, test } from "node:test";
 import { openGuest } from "../../../guest/image/open.ts";
 import { socketPair } from "../../../src/linux/descriptors.ts";
+import { sizedMemory } from "../../../src/linux/memory-file.ts";
 import { DiskSlots } from "../../../src/vmm/qemu/disk-slots.ts";
 import { Disks } from "../../../src/vmm/qemu/disks.ts";
 import { planQemuLaunch } from "../../../src/vmm/qemu/launch-plan.ts";
@@ -13,7 +14,8 @@ import { QmpClient } from "../../../src/vmm/qemu/qmp/client.ts";
 import { whyNoGuest } from "../guest/skip.ts";
 
 const skip = await whyNoGuest();
-const NOBODY = "65534";
+const NOBODY = 65_534;
+const MEMORY_MIB = 256;
 const started: { kill: () => void }[] = [];
 after(() => {
   for (const { kill } of started) kill();
@@ -26,7 +28,7 @@ async function startStopped(imageDriver: "virtio-pmem" | "virtio-blk") {
     qemuPath: "/usr/bin/qemu-system-x86_64",
     accelerator: "tcg",
     vcpus: 1,
-    memoryMib: 256,
+    memoryMib: MEMORY_MIB,
     imageSizeBytes: statSync(guest.imagePath).size,
     imageDriver,
   });
@@ -35,10 +37,12 @@ async function startStopped(imageDriver: "virtio-pmem" | "virtio-blk") {
   const files = [guest.kernelPath, guest.initrdPath, guest.imagePath].map((path) =>
     openSync(path, "r"),
   );
+  const owner = { uid: NOBODY, gid: NOBODY };
+  files.push(sizedMemory(MEMORY_MIB * 1024 * 1024, { name: "guest-memory", owner }));
   const child = spawn(
     "setpriv",
     [
-      ...["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--nnp"],
+      ...["--reuid", String(NOBODY), "--regid", String(NOBODY), "--clear-groups", "--nnp"],
       ...["--bounding-set=-all", "--pdeathsig", "KILL", "--", ...plan.argv],
     ],
     { stdio: ["ignore", "ignore", "inherit", qmp, agent, console, ...files], cwd: "/" },

@@ -129,6 +129,7 @@ test("the VMM is launched as the pod's user, in no group without KVM; as root on
     accelerator: "tcg" as const,
     identity: identityOf(30000, "kata-", "useradd"),
     sockets: { qmp: 100, agent: 101, console: 102 },
+    memory: { kind: "own" as const, descriptor: 103 },
     descriptors,
   };
   const launch = vmmLaunch({ ...request, settings: qemu });
@@ -136,6 +137,7 @@ test("the VMM is launched as the pod's user, in no group without KVM; as root on
   assert.deepEqual(launch.groups, []);
   assert.equal(launch.isRootAllowed, false);
   assert.deepEqual(launch.stdio.slice(0, 6), ["ignore", "ignore", "pipe", 100, 101, 102]);
+  assert.equal(launch.stdio.at(-1), 103);
   const asRoot = vmmLaunch({ ...request, settings: { ...qemu, rootless: false } });
   assert.deepEqual([asRoot.uid, asRoot.gid, asRoot.isRootAllowed], [0, 0, true]);
   descriptors.closeAll();

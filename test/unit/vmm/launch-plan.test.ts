@@ -49,10 +49,20 @@ test("each descriptor is used, under the number that its place gives it", () => 
   }
   assert.equal(optionValue(argv, "-kernel"), `/proc/self/fd/${number("kernel")}`);
   assert.equal(optionValue(argv, "-initrd"), `/proc/self/fd/${number("initrd")}`);
-  assert.match(
-    optionValue(argv, "-object"),
-    new RegExp(`mem-path=/proc/self/fd/${number("image")},readonly=on`),
-  );
+  const objects = argv.filter((word) => word.startsWith("memory-backend-file,"));
+  const file = (slot: (typeof descriptors)[number]): string =>
+    `mem-path=/proc/self/fd/${number(slot)}`;
+  assert.equal(objects.length, 2);
+  assert.ok(objects[0]?.endsWith(`${file("memory")},share=on`), objects[0]);
+  assert.ok(objects[1]?.endsWith(`${file("image")},readonly=on,share=on`), objects[1]);
+});
+
+test("a template's memory is mapped for this VMM alone, from a file that it cannot write", () => {
+  const own = planQemuLaunch({ ...INPUT, isClone: true }).argv;
+  const view = planQemuLaunch({ ...INPUT, isClone: true, memory: "template" }).argv;
+  const differing = view.filter((word, index) => word !== own[index]);
+  assert.equal(differing.length, 1, "the machine is another one");
+  assert.match(differing[0] ?? "", /^memory-backend-file,id=ram,.*,share=off,readonly=on,rom=off$/);
 });
 
 test("the guest image cannot be written, whatever it is attached as", () => {
