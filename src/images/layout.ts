@@ -12,6 +12,8 @@ export interface LayoutImage extends ParsedConfig {
   manifestDigest: string;
   configDigest: string;
   layerCount: number;
+  /** A layer is packed with zstd. */
+  hasZstdLayer: boolean;
 }
 
 const Digest = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/));
@@ -22,9 +24,9 @@ const Manifest = v.object({
   layers: v.pipe(v.array(Descriptor), v.maxLength(MAX_LAYERS)),
 });
 
-/** Compressions that the unpacker knows; others would fail late and darkly. */
+/** Compressions that can be unpacked; others would fail late and darkly. */
 const LAYER_TYPE =
-  /^application\/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip)?|docker\.image\.rootfs\.(foreign\.)?diff\.tar(\.gzip)?)$/;
+  /^application\/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs\.(foreign\.)?diff\.tar(\.gzip)?)$/;
 
 /**
  * Reads the image of an OCI layout that holds just one (OCI image spec, "Image Layout").
@@ -58,7 +60,7 @@ export function readLayout(directory: string, reference: string): LayoutImage {
   const odd = manifest.layers.find((layer) => !LAYER_TYPE.test(layer.mediaType ?? ""));
   if (odd !== undefined) {
     fail(
-      `it has a layer of type ${(odd.mediaType ?? "").slice(0, 100)}; tar and tar+gzip are known`,
+      `it has a layer of type ${(odd.mediaType ?? "").slice(0, 100)}; tar, tar+gzip and tar+zstd are known`,
     );
   }
   const configDigest = manifest.config.digest;
@@ -66,7 +68,8 @@ export function readLayout(directory: string, reference: string): LayoutImage {
   const parsed = parseImageConfig(config, reference);
   const layerCount = manifest.layers.length;
   if (parsed.diffIds.length !== layerCount) fail("its config and manifest differ in their layers");
-  return { ...parsed, manifestDigest, configDigest, layerCount };
+  const hasZstdLayer = manifest.layers.some((layer) => layer.mediaType?.endsWith("+zstd"));
+  return { ...parsed, manifestDigest, configDigest, layerCount, hasZstdLayer };
 }
 
 function parseJson(bytes: Buffer | undefined): unknown {

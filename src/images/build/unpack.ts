@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join } from "node:path";
+import { MukonError } from "../../errors/mukon-error.ts";
 import { parseAccounts } from "../accounts.ts";
-import type { LayoutImage } from "../layout.ts";
+import { type LayoutImage, readLayout } from "../layout.ts";
 import { type ImageLimits, MAX_ACCOUNTS_FILE_BYTES } from "../limits.ts";
 import { readInside } from "../read-inside.ts";
-import { IMAGE_NAME, LAYOUT_NAME } from "../source/download.ts";
+import { IMAGE_NAME, LAYOUT_NAME, REPACKED_LAYOUT_NAME, repackLayers } from "../source/download.ts";
 import { runStep } from "../step.ts";
 import { ROOT_IMAGE_NAME } from "../store/paths.ts";
 import { writeContent } from "../store/records.ts";
@@ -28,7 +29,7 @@ const TREE_NAME = "rootfs";
  */
 export async function buildContent(image: LayoutImage, options: BuildOptions): Promise<void> {
   const { workspace, reference, limits } = options;
-  await unpack(options);
+  await unpack(await unpackableLayout(image, options), options);
   const tree = join(workspace.unpackDirectory, TREE_NAME);
   const accounts = readAccounts(tree);
   const rootBytes = await packTree(
@@ -61,7 +62,24 @@ export function readAccounts(tree: string): Accounts {
   return parseAccounts(text("/etc/passwd"), text("/etc/group"));
 }
 
-async function unpack(options: BuildOptions): Promise<void> {
+/** Where the layout lies that umoci can unpack. */
+async function unpackableLayout(image: LayoutImage, options: BuildOptions): Promise<string> {
+  const { workspace, reference } = options;
+  const layoutPath = join(workspace.downloadDirectory, LAYOUT_NAME);
+  if (!image.hasZstdLayer) return layoutPath;
+  await repackLayers(reference, { ...options, layoutPath });
+  const repackedPath = join(workspace.downloadDirectory, REPACKED_LAYOUT_NAME);
+  if (readLayout(repackedPath, reference).configDigest === image.configDigest) return repackedPath;
+  throw new MukonError(
+    "IMAGE_INVALID",
+    `${reference} is another image once its layers are gzip's`,
+    {
+      hint: "build or push the image again with layers of tar or tar+gzip",
+    },
+  );
+}
+
+async function unpack(layoutPath: string, options: BuildOptions): Promise<void> {
   const { workspace, reference, limits, signal } = options;
   await runStep({
     stage: "unpack",
@@ -70,7 +88,7 @@ async function unpack(options: BuildOptions): Promise<void> {
     workspace,
     identity: "unpacker",
     workDirectory: workspace.unpackDirectory,
-    inputPath: join(workspace.downloadDirectory, LAYOUT_NAME),
+    inputPath: layoutPath,
     limits,
     ...(signal === undefined ? {} : { signal }),
   });

@@ -13,6 +13,8 @@ import { credentialsFor } from "./credentials.ts";
 /** Under these names a download lies in the downloader's directory. */
 export const LAYOUT_NAME = "layout";
 export const IMAGE_NAME = "image";
+/** The same image, should its layers have to be packed anew. */
+export const REPACKED_LAYOUT_NAME = "repacked";
 
 /** Packing layers only to unpack them again would cost time. */
 const KEEP_PLAIN = "--dest-oci-accept-uncompressed-layers";
@@ -77,8 +79,30 @@ export async function copyLocalImage(
   await skopeo("download", argv, { ...options, reference, inputPath });
 }
 
-function copyCommand(options: string[], source: string): string[] {
-  const target = `oci:/workspace/${LAYOUT_NAME}:${IMAGE_NAME}`;
+/**
+ * Packs the layers of a downloaded image with gzip, for an unpacker that knows no zstd (umoci before
+ * 0.5). The layers' content, and with it the image's config, stays as it is.
+ */
+export async function repackLayers(
+  reference: string,
+  options: DownloadOptions & { layoutPath: string },
+): Promise<void> {
+  const argv = copyCommand(["--dest-compress-format=gzip"], `oci:/input:${IMAGE_NAME}`, {
+    layoutName: REPACKED_LAYOUT_NAME,
+  });
+  await skopeo("download", argv, {
+    ...options,
+    reference: { kind: "oci", text: reference },
+    inputPath: options.layoutPath,
+  });
+}
+
+function copyCommand(
+  options: string[],
+  source: string,
+  { layoutName } = { layoutName: LAYOUT_NAME },
+): string[] {
+  const target = `oci:/workspace/${layoutName}:${IMAGE_NAME}`;
   return ["copy", "--quiet", "--remove-signatures", ...options, source, target];
 }
 
@@ -87,7 +111,7 @@ function skopeo(
   stage: "resolve" | "download",
   argv: readonly string[],
   options: DownloadOptions & {
-    reference: RegistryReference | LocalReference;
+    reference: Pick<Reference, "kind" | "text">;
     inputPath?: string;
   },
 ): Promise<RunResult> {

@@ -6,6 +6,7 @@ import {
   chownSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   symlinkSync,
   writeFileSync,
@@ -34,11 +35,12 @@ before(() => {
   copy("docker-archive", `${store.path("docker.tar")}:example/web:1`);
 });
 
-function copy(transport: string, target: string): void {
+function copy(transport: string, target: string, options: string[] = []): void {
   const argv = [
     "copy",
     "--quiet",
     "--insecure-policy",
+    ...options,
     `oci:${layout}:1.0`,
     `${transport}:${target}`,
   ];
@@ -67,6 +69,24 @@ test("layouts and archives of all kinds are read, with the image named or not", 
   const listed = (await listImages()).filter((image) => !image.isBuiltIn);
   assert.equal(listed.length, 6);
   assert.ok(storeEntries("content").length <= 2);
+});
+
+test("layers packed with zstd are unpacked too, and the image is the same", {
+  skip,
+}, async () => {
+  const packed = store.path("zstd");
+  copy("oci", packed, ["--dest-compress-format", "zstd"]);
+  const blobs = join(packed, "blobs/sha256");
+  const isZstd = (name: string): boolean =>
+    readFileSync(join(blobs, name))
+      .subarray(0, 4)
+      .equals(Buffer.from([0x28, 0xb5, 0x2f, 0xfd]));
+  assert.ok(readdirSync(blobs).some(isZstd), "skopeo packed nothing with zstd");
+  for (const image of await listImages()) if (!image.isBuiltIn) await removeImage(image.reference);
+  assert.equal(await textOf(`oci:${packed}`), "hello");
+  // Its layers were packed anew, yet it counts as the image that it was.
+  await resolveImage(`oci:${layout}`);
+  assert.equal(storeEntries("content").length, 1);
 });
 
 test("files that only root may read are read, and their permissions stay", { skip }, async () => {
