@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as v from "valibot";
 import { MukonError } from "../../errors/mukon-error.ts";
-import { describeValue } from "../describe-value.ts";
+import { describeValue, printable } from "../describe-value.ts";
 import { buildConfiguration, type Setting, valuesOf } from "../keys/registry.ts";
 import { nearestWord } from "../nearest.ts";
 import type { LoadedConfiguration, Origin } from "../origin.ts";
@@ -64,9 +64,9 @@ function checkEnabled(wanted: readonly RuntimeAnnotation[], patterns: readonly s
 function notEnabled(fullName: string, name: string): MukonError {
   return new MukonError(
     "ANNOTATION_NOT_ENABLED",
-    `The annotation ${describeValue(fullName)} is not enabled.`,
+    `The annotation ${printable(fullName)} is not enabled.`,
     {
-      hint: `Remove it from the pod, or add an expression that matches ${describeValue(name)} to enable_annotations in [hypervisor.qemu].`,
+      hint: `Remove it from the pod, or add an expression that matches "${printable(name)}" to enable_annotations in [hypervisor.qemu].`,
     },
   );
 }
@@ -138,7 +138,7 @@ function strangerWarning(annotation: RuntimeAnnotation): string {
   }
   const nearest = nearestWord(annotation.fullName, KNOWN_ANNOTATIONS);
   const question = nearest === undefined ? "" : ` Did you mean ${nearest}?`;
-  return `Unknown annotation, as ${describeValue(annotation.fullName)}.${question}`;
+  return `Unknown annotation ${printable(annotation.fullName)}.${question}`;
 }
 
 function applySize(
