@@ -98,13 +98,13 @@ async function rootFileSystem(input: CreateInput): Promise<ResolvedImage> {
   );
 }
 
-/** Docker's rule: a given command replaces the image's; an entrypoint drops the image's command. */
 /** A directory to write to is refused by the shim. */
 function noteCopy({ source, destination, readOnly }: VolumeOption): void {
   if (readOnly || !statSync(source, { throwIfNoEntry: false })?.isFile()) return;
   printNote(`mukon: what is written to ${destination} does not reach ${source}`);
 }
 
+/** Docker's rule: a given command replaces the image's; an entrypoint drops the image's command. */
 function commandOf(input: CreateInput, config: ImageConfiguration): string[] {
   const { entrypoint } = input.options;
   const given = input.command.length > 0;
