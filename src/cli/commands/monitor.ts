@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { parseDuration } from "../io/quantities.ts";
 
-/** Hidden: what `mukon run -d` leaves behind for `--rm` and `--timeout`. */
+/** Hidden: what `mukon run -d` leaves behind for `--rm`, `--timeout` and `-i`. */
 export function addMonitorCommand(program: Command): void {
   program
     .command("monitor", { hidden: true })

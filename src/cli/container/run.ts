@@ -2,9 +2,10 @@
 import { spawn } from "node:child_process";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { readSandboxState } from "../../host/sandbox-state.ts";
+import { openFifoForWriting } from "../../linux/fifo.ts";
 import type { RunOptions } from "../commands/run-options.ts";
 import { type Attachment, attach } from "../io/attach.ts";
-import { makeFifos, removeFifos, type StreamPaths } from "../io/fifos.ts";
+import { makeFifos, makeInputFifo, removeFifos, type StreamPaths } from "../io/fifos.ts";
 import { enterRawMode, requireTerminal } from "../io/terminal.ts";
 import { printLine, printNote } from "../output/print.ts";
 import { shimOptions } from "../shim/options.ts";
@@ -85,12 +86,14 @@ interface Started {
 async function runDetached({ task, bundle, options, abort }: Started): Promise<number> {
   const { record } = bundle;
   const output = `file://${bundlePaths(record.id).output}`;
-  const streams = { stdin: "", stdout: output, stderr: record.terminal ? "" : output };
-  await create(task, bundle, streams);
+  const stdin = options.interactive ? await makeInputFifo(streamsDirectory(record.id)) : "";
+  await create(task, bundle, { stdin, stdout: output, stderr: record.terminal ? "" : output });
+  // A shell that was given an input, which nobody writes to, must not find it at its end.
+  const inputFd = stdin === "" ? undefined : openFifoForWriting(stdin);
   await task.start({ id: record.id });
   abort?.stop();
-  if (record.removeAtExit || options.timeoutMs !== undefined)
-    startMonitor(record, options.timeoutMs);
+  if (record.removeAtExit || options.timeoutMs !== undefined || inputFd !== undefined)
+    startMonitor(record, { timeoutMs: options.timeoutMs, inputFd });
   printLine(record.id);
   return 0;
 }
@@ -98,7 +101,7 @@ async function runDetached({ task, bundle, options, abort }: Started): Promise<n
 async function runAttached(started: Started): Promise<number> {
   const { task, bundle, options } = started;
   const { record } = bundle;
-  const directory = `${bundlePaths(record.id).directory}/streams`;
+  const directory = streamsDirectory(record.id);
   const streams = await makeFifos(directory, {
     stdin: options.interactive,
     terminal: record.terminal,
@@ -197,8 +200,18 @@ async function finish(
   else await deleteShim(record.id);
 }
 
+function streamsDirectory(id: string): string {
+  return `${bundlePaths(id).directory}/streams`;
+}
+
+interface MonitorDuties {
+  timeoutMs: number | undefined;
+  /** Held open until the container ends. */
+  inputFd: number | undefined;
+}
+
 /** A process that outlives this one, for what must happen when a detached container ends. */
-function startMonitor(record: ContainerRecord, timeoutMs: number | undefined): void {
+function startMonitor(record: ContainerRecord, { timeoutMs, inputFd }: MonitorDuties): void {
   const program = process.argv[1];
   if (program === undefined)
     throw new MukonError("INTERNAL", "the path of this program is not known");
@@ -208,7 +221,7 @@ function startMonitor(record: ContainerRecord, timeoutMs: number | undefined): v
     [...process.execArgv, program, "monitor", ...deadline, record.id],
     {
       detached: true,
-      stdio: "ignore",
+      stdio: ["ignore", "ignore", "ignore", inputFd ?? "ignore"],
       cwd: "/",
     },
   );

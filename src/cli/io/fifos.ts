@@ -27,6 +27,14 @@ export async function makeFifos(directory: string, choices: StreamChoices): Prom
   return paths;
 }
 
+/** Makes just a FIFO for input; output goes elsewhere. */
+export async function makeInputFifo(directory: string): Promise<string> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const path = join(directory, "stdin");
+  await run(["mkfifo", "-m", "0600", path]);
+  return path;
+}
+
 export function removeFifos(directory: string): void {
   rmSync(directory, { recursive: true, force: true });
 }
