@@ -5,9 +5,14 @@ import { printNote } from "./output/print.ts";
 import { makeProgram } from "./program.ts";
 import { explainUsage } from "./usage.ts";
 
-/** Exit codes as Docker's: 125 when mukon failed, 2 for a wrong command line. */
+/** As Docker's and the shell's: 125 when mukon failed, and what has a code of its own. */
 const FAILED = 125;
 const WRONG_USAGE = 2;
+const EXIT_CODES: Readonly<Record<string, number>> = {
+  USAGE: WRONG_USAGE,
+  COMMAND_NOT_EXECUTABLE: 126,
+  COMMAND_NOT_FOUND: 127,
+};
 
 async function main(): Promise<void> {
   const program = makeProgram();
@@ -20,7 +25,7 @@ async function main(): Promise<void> {
     }
     const failure = asMukonError(explainUsage(error, program, process.argv.slice(2)));
     printNote(`mukon: ${formatError(failure)}`);
-    process.exitCode = failure.code === "USAGE" ? WRONG_USAGE : FAILED;
+    process.exitCode = EXIT_CODES[failure.code] ?? FAILED;
   }
 }
 

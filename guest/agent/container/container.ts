@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { killAll, sendSignal, signalAll } from "../cgroup/control.ts";
 import type { OomWatch } from "../cgroup/oom.ts";
 import { AgentError, Status } from "../errors.ts";
+import { asNamedUser, readAccountFiles } from "./accounts.ts";
 import type { Crun } from "./crun.ts";
 import { stringify } from "./json.ts";
 import { type ContainerProcess, launchProcess } from "./process.ts";
@@ -55,7 +56,9 @@ export class Container {
       throw new AgentError(Status.alreadyExists, `process ${execId} is there already`);
     }
     previous?.streams.close();
-    const spec = completeExec(process, this.parts.processSpec);
+    const complete = completeExec(process, this.parts.processSpec);
+    const hasName = (complete.user?.username ?? "") !== "";
+    const spec = hasName ? asNamedUser(complete, readAccountFiles(this.init.pid)) : complete;
     const processFile = join(this.parts.bundle, `exec-${execId}.json`);
     await writeFile(processFile, stringify(processJson(spec)));
     const launched = await launchProcess({

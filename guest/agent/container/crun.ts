@@ -94,7 +94,9 @@ function lastReason(log: string): string {
 /** What the caller can act upon: a program that is missing is the caller's mistake, not ours. */
 export function statusOf(reason: string): StatusCode {
   if (/No such file or directory|not found in \$PATH/.test(reason)) return Status.notFound;
-  if (/Permission denied/.test(reason)) return Status.failedPrecondition;
+  if (/Permission denied|not executable|not a regular file|Exec format error/.test(reason)) {
+    return Status.permissionDenied;
+  }
   return Status.internal;
 }
 

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { type OciProcess, parseOciSpec } from "../../guest-protocol/oci-spec.ts";
-import { lookUpUser } from "../../images/accounts.ts";
+import { lookUpUser, type ProcessUser } from "../../images/accounts.ts";
 import type { Accounts } from "../../images/types.ts";
 import { containerEnvironment } from "./environment.ts";
 import { bundlePaths } from "./paths.ts";
@@ -18,10 +18,12 @@ export interface RawExecOptions {
   user?: string;
 }
 
+const NOBODY = 65534;
+
 /**
  * The container's own process, with what the command line of `mukon exec` changes. Another user has
  * the capabilities that a container of that user would have.
- * @throws BUNDLE_DAMAGED, USER_NOT_FOUND, ENVIRONMENT_FILE_INVALID
+ * @throws BUNDLE_DAMAGED, ENVIRONMENT_FILE_INVALID
  */
 export function execProcess(id: string, command: string[], raw: RawExecOptions): OciProcess {
   const paths = bundlePaths(id);
@@ -43,8 +45,20 @@ export function execProcess(id: string, command: string[], raw: RawExecOptions):
   };
 }
 
+/**
+ * The guest looks the name up in what the container's /etc/passwd says now, and takes `username` for
+ * ids and capabilities. The ids are for agents that do not know names: the image's, or nobody's.
+ */
 function asUser(accountsFile: string, text: string): Pick<OciProcess, "user" | "capabilities"> {
   const accounts = JSON.parse(readFileSync(accountsFile, "utf8")) as Accounts;
-  const user = lookUpUser(accounts, text);
-  return { user, capabilities: capabilitiesOf(user.uid) };
+  const user = imageUser(accounts, text);
+  return { user: { ...user, username: text }, capabilities: capabilitiesOf(user.uid) };
+}
+
+function imageUser(accounts: Accounts, text: string): ProcessUser {
+  try {
+    return lookUpUser(accounts, text);
+  } catch {
+    return { uid: NOBODY, gid: NOBODY, additionalGids: [] };
+  }
 }

@@ -29,6 +29,55 @@ export function guestError(error: unknown, purpose: string): MukonError {
   });
 }
 
+/** Codes of google.rpc.Status. */
+const INVALID_ARGUMENT = 3;
+const NOT_FOUND = 5;
+const PERMISSION_DENIED = 7;
+
+/** As {@link asking}, for calls that begin a process: what its user got wrong has codes of its own. */
+export async function askingToRun<T>(
+  purpose: string,
+  call: Promise<T>,
+  { namesUser } = { namesUser: false },
+): Promise<T> {
+  try {
+    return await asking(purpose, call);
+  } catch (error) {
+    const known = asMukonError(error);
+    if (known.code !== "GUEST_CALL_FAILED") throw known;
+    const status = known.details?.agentStatus;
+    if (status === INVALID_ARGUMENT && !namesUser) throw known;
+    const mistake = typeof status === "number" ? MISTAKES.get(status) : undefined;
+    if (mistake === undefined) throw known;
+    const { code, hint } = mistake;
+    throw new MukonError(code, known.message, { hint, details: known.details ?? {}, cause: error });
+  }
+}
+
+const MISTAKES = new Map([
+  [
+    NOT_FOUND,
+    {
+      code: "COMMAND_NOT_FOUND",
+      hint: "name a program that is in the container; shell commands need a shell: sh -c '…'",
+    },
+  ],
+  [
+    PERMISSION_DENIED,
+    {
+      code: "COMMAND_NOT_EXECUTABLE",
+      hint: "name a program that this user may execute, made for this architecture",
+    },
+  ],
+  [
+    INVALID_ARGUMENT,
+    {
+      code: "USER_NOT_FOUND",
+      hint: "give a number instead (-u 1000:1000), or a name of the container's /etc/passwd",
+    },
+  ],
+]);
+
 /** Awaits a call to the agent and turns its failure into one that users understand. */
 export async function asking<T>(purpose: string, call: Promise<T>): Promise<T> {
   try {

@@ -8,7 +8,7 @@ import { rootfsStorages } from "../../guest-protocol/rootfs.ts";
 import { volumePath } from "../../guest-protocol/volumes.ts";
 import type { Stdio } from "../../sandbox/messages/methods.ts";
 import type { Handlers } from "../control/handlers.ts";
-import { asking } from "../guest/guest-error.ts";
+import { asking, askingToRun } from "../guest/guest-error.ts";
 import { toStats } from "../guest/statistics.ts";
 import { GuestProcess } from "../process/guest-process.ts";
 import { closeAll, sortDescriptors } from "../process/process-stdio.ts";
@@ -41,7 +41,7 @@ export function containerRequests(context: KeeperContext): ContainerHandlers {
     startContainer: async ({ containerId }) => {
       const { init } = containers.get(containerId);
       checkWaiting(init);
-      await asking("start the container", agent.call("startContainer", { containerId }));
+      await askingToRun("start the container", agent.call("startContainer", { containerId }));
       init.follow();
       return {};
     },
@@ -65,7 +65,8 @@ export function containerRequests(context: KeeperContext): ContainerHandlers {
         ...process.address,
         process: toAgentProcess(definition),
       });
-      await asking("start the process", call);
+      const namesUser = (definition.user?.username ?? "") !== "";
+      await askingToRun("start the process", call, { namesUser });
       process.follow();
       return {};
     },
@@ -131,7 +132,7 @@ async function createContainer(
       { ...address, storages, OCI: spec, sandboxPidns },
       timeoutMs === undefined ? {} : { timeoutMs },
     );
-    await asking("create the container", call);
+    await askingToRun("create the container", call);
   } catch (error) {
     context.containers.remove(containerId);
     throw error;

@@ -38,6 +38,33 @@ test("a detached container is listed, entered, read, stopped and removed", async
     assert.deepEqual([result.code, result.stdout], [9, "in\n1\n"], result.stderr);
   });
 
+  await t.test("exec -u knows the users that the container has now", async () => {
+    const change = [
+      "mkdir /outside && echo bob:x:1234:100::/tmp:/bin/sh > /outside/passwd",
+      "ln -sf /outside/passwd /etc/passwd",
+      "echo team:x:77:bob > /etc/group",
+    ];
+    assert.equal((await mukon(["exec", name, "sh", "-c", change.join(" && ")])).code, 0);
+    const show = ["sh", "-c", "id -u; id -g; id -G; grep CapEff /proc/self/status"];
+    const bob = await mukon(["exec", "-u", "bob", name, ...show]);
+    assert.equal(bob.stdout, "1234\n100\n100 77\nCapEff:\t0000000000000000\n", bob.stderr);
+    const inTeam = await mukon(["exec", "-u", "bob:team", name, "id", "-G"]);
+    assert.equal(inTeam.stdout, "77\n", inTeam.stderr);
+    const root = await mukon(["exec", "-u", "0", name, ...show]);
+    assert.doesNotMatch(root.stdout, /CapEff:\t0000000000000000/);
+    // A user of the image that is no more.
+    assert.equal((await mukon(["exec", name, "rm", "/etc/passwd"])).code, 0);
+    const gone = await mukon(["exec", "-u", "daemon", name, "id"]);
+    assert.equal(gone.code, 125);
+    assert.match(gone.stderr, /no user "daemon".*\[USER_NOT_FOUND\]\n {2}hint: /);
+  });
+
+  await t.test("exec of a program that is not there ends with 127", async () => {
+    const result = await mukon(["exec", name, "nothing"]);
+    assert.equal(result.code, 127);
+    assert.match(result.stderr, /COMMAND_NOT_FOUND/);
+  });
+
   await t.test("logs has its output so far, and follows it to the end", async () => {
     const follower = startMukon(["logs", "-f", name]);
     await waitForOutput(follower, "ready");
@@ -72,7 +99,8 @@ test("a detached container is listed, entered, read, stopped and removed", async
 });
 
 test("kill ends a container with 128 + the signal; rm refuses a running one unless forced", async () => {
-  await mukon(["run", "-d", "--name", name, "busybox", "sleep", "1000"]);
+  // Its input stays open although nobody is there to write to it.
+  await mukon(["run", "-d", "-i", "--name", name, "busybox", "cat"]);
   const refused = await mukon(["rm", name]);
   assert.match(refused.stderr, /CONTAINER_RUNNING/);
   assert.equal((await mukon(["kill", name])).code, 0);

@@ -58,10 +58,13 @@ test("environment, working directory, user, host name and a read-only root are a
   assert.equal(result.code, 1);
 });
 
-test("a command that is not there says so, and leaves nothing", async () => {
-  const result = await mukon(["run", "--rm", "busybox", "/no/such/program"]);
-  assert.notEqual(result.code, 0);
-  assert.match(result.stderr, /no\/such\/program/);
+test("a command that is not there, or is no program, ends as a shell says it: 127, 126", async () => {
+  const missing = await mukon(["run", "--rm", "busybox", "/no/such/program"]);
+  assert.equal(missing.code, 127);
+  assert.match(missing.stderr, /no\/such\/program.*\[COMMAND_NOT_FOUND\]\n {2}hint: /);
+  const noProgram = await mukon(["run", "--rm", "busybox", "/etc/passwd"]);
+  assert.equal(noProgram.code, 126);
+  assert.match(noProgram.stderr, /\/etc\/passwd.*\[COMMAND_NOT_EXECUTABLE\]\n {2}hint: /);
 });
 
 test("a scratch disk takes what the container writes", async () => {

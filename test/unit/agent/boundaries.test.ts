@@ -101,6 +101,10 @@ test("crun's reasons become codes that callers can act upon", () => {
     statusOf("executable file `x` not found: No such file or directory"),
     Status.notFound,
   );
-  assert.equal(statusOf("open executable: Permission denied"), Status.failedPrecondition);
+  assert.equal(statusOf("open executable: Permission denied"), Status.permissionDenied);
+  assert.equal(
+    statusOf("the path `/x` exists but it is not executable: Operation not permitted"),
+    Status.permissionDenied,
+  );
   assert.equal(statusOf("something else"), Status.internal);
 });
