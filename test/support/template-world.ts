@@ -8,10 +8,12 @@ import { mukon } from "./mukon.ts";
 import { PodWorld, type Settings } from "./pod-world.ts";
 
 /** Small, so that a state is small; every test of templates uses the same. */
-const MEMORY_MIB = 512;
+export const MEMORY_MIB = 512;
 
 /** A world whose templates are its own, and whose guest is everybody's. */
 export class TemplateWorld extends PodWorld {
+  readonly #stateRoot = process.env.MUKON_STATE_ROOT;
+
   constructor(settings: Settings = {}) {
     const guest = guestDirectory();
     super({ settings: { "hypervisor.qemu": { default_memory: MEMORY_MIB }, ...settings } });
@@ -26,6 +28,12 @@ export class TemplateWorld extends PodWorld {
     const { code, stdout, stderr } = await mukon(["guest", "template", "build", ...options]);
     assert.equal(code, 0, stderr);
     return stdout.trim();
+  }
+
+  override async end(): Promise<void> {
+    await super.end();
+    if (this.#stateRoot === undefined) delete process.env.MUKON_STATE_ROOT;
+    else process.env.MUKON_STATE_ROOT = this.#stateRoot;
   }
 
   sandboxOf(key: string): string {

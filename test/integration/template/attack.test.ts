@@ -2,14 +2,15 @@
 import assert from "node:assert/strict";
 import { closeSync, lstatSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { sha256OfFile } from "../../../guest/image/hashes.ts";
 import { templatesDirectory } from "../../../src/linux/paths.ts";
 import { readDescriptors, readProcessStatus } from "../../../src/linux/process-status.ts";
 import { run } from "../../../src/linux/run.ts";
 import { openedBy, openTemplate } from "../../../src/sandbox/template/store.ts";
 import { mukon } from "../../support/mukon.ts";
-import { TemplateWorld } from "../../support/template-world.ts";
+import { newerQemu } from "../../support/newer-qemu.ts";
+import { MEMORY_MIB, TemplateWorld } from "../../support/template-world.ts";
 
 /** What a captured VMM would try with the descriptor that it was started with, and by name. */
 const ATTACKS: Record<string, string> = {
@@ -32,15 +33,30 @@ const ATTACKS: Record<string, string> = {
 
 const FILES = ["state", "memory"] as const;
 
+/** The machine's own, and one that shares memory between clones. */
+const PROGRAMS = { "the machine's QEMU": async () => undefined, "a newer QEMU": newerQemu };
 let world: TemplateWorld;
 let key: string;
-before(async () => {
-  world = new TemplateWorld();
-  key = await world.build();
-});
-after(() => world.end());
+for (const [name, program] of Object.entries(PROGRAMS)) {
+  describe(`a template of ${name}`, () => {
+    before(async () => {
+      const path = await program();
+      const qemu = { default_memory: MEMORY_MIB, ...(path === undefined ? {} : { path }) };
+      world = new TemplateWorld({ "hypervisor.qemu": qemu });
+      key = await world.build();
+    });
+    after(() => world.end());
+    test("only root can get at a template, and nobody can write to it", isRootsAlone);
+    test("a captured clone changes nothing of what the next one reads", withstandsCapturedClone);
+    test("what a clone's guest writes to its memory stays there", keepsGuestsApart);
+    test(
+      "VMM and keeper of a running clone hold nothing of the template that can be written",
+      isHeldForReading,
+    );
+  });
+}
 
-test("only root can get at a template, and nobody can write to it", () => {
+function isRootsAlone(): void {
   for (const [path, mode] of [
     [templatesDirectory(), 0o40700],
     [join(templatesDirectory(), key), 0o40700],
@@ -51,9 +67,9 @@ test("only root can get at a template, and nobody can write to it", () => {
     const status = lstatSync(path);
     assert.deepEqual([status.uid, status.gid, status.mode.toString(8)], [0, 0, mode.toString(8)]);
   }
-});
+}
 
-test("a captured clone changes nothing of what the next one reads", async () => {
+async function withstandsCapturedClone(): Promise<void> {
   const before = await hashes();
   const pod = await world.start("captured", ["busybox", "sleep", "1000"]);
   assert.equal(pod.state.template, key, "the pod was booted");
@@ -73,17 +89,17 @@ test("a captured clone changes nothing of what the next one reads", async () => 
   assert.deepEqual(await hashes(), before);
   const next = await world.start("next", ["busybox", "sleep", "1000"]);
   assert.equal(next.state.template, key, "the template was touched");
-});
+}
 
-test("what a clone's guest writes to its memory stays there", async () => {
+async function keepsGuestsApart(): Promise<void> {
   const before = await hashes();
   const fill = "head -c 200m /dev/zero | tr '\\0' x >/dev/shm/x; wc -c </dev/shm/x";
   const { stdout } = await mukon(["run", "--rm", "busybox", "sh", "-c", fill]);
   assert.match(stdout, /^\d{8,}$/m);
   assert.deepEqual(await hashes(), before);
-});
+}
 
-test("VMM and keeper of a running clone hold nothing of the template that can be written", async () => {
+async function isHeldForReading(): Promise<void> {
   const pod = await world.start("holder", ["busybox", "sleep", "1000"]);
   for (const pid of [pod.vmmPid, pod.keeperPid]) {
     for (const [descriptor, target] of readDescriptors(pid)) {
@@ -94,7 +110,7 @@ test("VMM and keeper of a running clone hold nothing of the template that can be
     }
   }
   assert.equal((await mukon(["audit", "holder"])).code, 0);
-});
+}
 
 function pathOf(name: string): string {
   return join(templatesDirectory(), key, name);
