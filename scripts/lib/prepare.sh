@@ -7,6 +7,8 @@
 RUNTIME_PACKAGES="debian-archive-keyring qemu-system-x86 util-linux passwd e2fsprogs erofs-utils skopeo umoci zstd xz-utils ca-certificates"
 # What only the tests need: a second runtime, and real clients.
 TEST_PACKAGES="containerd runc attr libcap2-bin iproute2 libnss-systemd python3 docker-registry"
+# What makes and drives the test host (scripts/testhost).
+TESTHOST_PACKAGES="mmdebstrap openssh-client"
 
 INSTALL_DIRECTORY=/usr/local/lib/mukon
 NEEDED_NODE=20.19.0
@@ -63,7 +65,7 @@ apt_get() {
 
 require_node() {
   if ! command -v node >/dev/null 2>&1; then
-    install_packages nodejs npm
+    install_packages nodejs
   fi
   node -e '
     const parts = (text) => text.split(".").map(Number);
@@ -72,7 +74,6 @@ require_node() {
     process.exit(order < 0 ? 1 : 0);
   ' "$NEEDED_NODE" || fail "Node $(node --version) is too old: mukon needs $NEEDED_NODE or newer" \
     "Debian 13 has it (apt-get install nodejs npm); on Debian 12 take it from the Node project"
-  command -v npm >/dev/null 2>&1 || install_packages npm
 }
 
 # npm packages as the lock file has them. Not `npm ci`: it insists on the optional packages of all
@@ -80,6 +81,8 @@ require_node() {
 install_npm_packages() {
   stamp=node_modules/.mukon-lock
   if [ -e "$stamp" ] && cmp -s package-lock.json "$stamp"; then return 0; fi
+  # Debian's npm is hundreds of packages, so it is asked for only when there is work for it.
+  command -v npm >/dev/null 2>&1 || install_packages npm
   say "Installing npm packages"
   npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null ||
     fail "npm install failed (its output is above)" "check the network, then run this script again"
