@@ -8,6 +8,7 @@ import * as v from "valibot";
 import { writeFileAtomic } from "../../src/linux/atomic-file.ts";
 import { withLock } from "../../src/linux/lock.ts";
 import { isSameProcess } from "../../src/linux/process-status.ts";
+import { run } from "../../src/linux/run.ts";
 import { loadMachineState } from "../../src/vmm/qemu/machine-state.ts";
 import { type BuiltHost, buildHost, machinePaths } from "./build.ts";
 import { TestHostError } from "./error.ts";
@@ -102,6 +103,7 @@ export class TestHost {
     const bootId = ["cat", "/proc/sys/kernel/random/boot_id"];
     const former = await this.output(bootId, { directory: "/" });
     await this.run(["systemctl", "reboot"], { directory: "/" });
+    await this.#endSharedConnection("root");
     const deadline = Date.now() + REBOOT_TIMEOUT_MS;
     while (Date.now() < deadline) {
       await sleep(POLL_MS);
@@ -115,6 +117,11 @@ export class TestHost {
   async down(): Promise<void> {
     await killEmulator({ pid: this.#record.pid, startTime: BigInt(this.#record.startTime) });
     await rm(runDirectory(), { recursive: true, force: true });
+  }
+
+  /** One whose other end is gone would keep later commands waiting for its time-out. */
+  async #endSharedConnection(user: string): Promise<void> {
+    await run([...sshArguments(this.#target(user)), "-O", "exit"], { allowFailure: true });
   }
 
   #target(user: string): SshTarget {
