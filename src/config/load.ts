@@ -2,7 +2,7 @@
 import { MukonError } from "../errors/mukon-error.ts";
 import { type Entry, readEntries } from "./file/entries.ts";
 import { findConfigFile, findDropIns } from "./file/lookup.ts";
-import { readTomlFile } from "./file/read.ts";
+import { parseToml, readTomlFile, type TomlFile } from "./file/read.ts";
 import { ID_BLOCK_SIZE } from "./keys/mukon.ts";
 import { buildConfiguration, type Configuration, SETTINGS } from "./keys/registry.ts";
 import { formatOrigin, type LoadedConfiguration, type Origin } from "./origin.ts";
@@ -10,11 +10,16 @@ import { formatOrigin, type LoadedConfiguration, type Origin } from "./origin.ts
 export interface LoadOptions {
   /** A file that wins over the environment and the default places. */
   readonly path?: string | undefined;
+  /** The configuration itself: no file is read then, unless `path` names one. */
+  readonly text?: string | undefined;
   /** Default: the process's own. */
   readonly env?: NodeJS.ProcessEnv;
   /** Default places, for tests. */
   readonly defaultPaths?: readonly string[];
 }
+
+/** What stands for a file's name where there is none. */
+const TEXT_NAME = "(runtime options)";
 
 /**
  * Reads the configuration: the first of `path`, `MUKON_CONFIG`, `KATA_CONF_FILE`,
@@ -24,14 +29,13 @@ export interface LoadOptions {
  * @throws MukonError with a CONFIG_ code, naming file and line
  */
 export async function loadConfiguration(options: LoadOptions = {}): Promise<LoadedConfiguration> {
-  const mainFile = findConfigFile({ ...options, env: options.env ?? process.env });
-  if (mainFile === undefined) return loadedDefaults();
-  const files = [mainFile, ...findDropIns(mainFile)];
+  const sources = sourcesOf(options);
+  if (sources.length === 0) return loadedDefaults();
   const values = new Map<string, unknown>();
   const origins = defaultOrigins();
   const warnings: string[] = [];
-  for (const [index, file] of files.entries()) {
-    const read = readEntries(readTomlFile(file));
+  for (const [index, { file, read: readSource }] of sources.entries()) {
+    const read = readEntries(readSource());
     warnings.push(...read.warnings);
     for (const entry of read.entries) {
       values.set(entry.setting.dottedKey, entry.value);
@@ -43,7 +47,26 @@ export async function loadConfiguration(options: LoadOptions = {}): Promise<Load
   const configuration = buildConfiguration(values);
   checkTogether(configuration, origins);
   if (!configuration.hypervisor.qemu.rootless) warnings.push(rootWarning(origins));
-  return { configuration, origins, warnings, files };
+  return { configuration, origins, warnings, files: sources.map(({ file }) => file) };
+}
+
+interface Source {
+  file: string;
+  read: () => TomlFile;
+}
+
+/** The main one first, then those that win over it. */
+function sourcesOf(options: LoadOptions): Source[] {
+  const { path, text } = options;
+  if (text !== undefined && (path ?? "") === "") {
+    return [{ file: TEXT_NAME, read: () => parseToml(TEXT_NAME, text) }];
+  }
+  const mainFile = findConfigFile({ ...options, env: options.env ?? process.env });
+  if (mainFile === undefined) return [];
+  return [mainFile, ...findDropIns(mainFile)].map((file) => ({
+    file,
+    read: () => readTomlFile(file),
+  }));
 }
 
 /** The configuration of a machine that has no configuration file. */

@@ -29,6 +29,8 @@ export interface PodRequest {
   socketPath: string;
   /** A configuration file that wins over all others. */
   configurationPath?: string | undefined;
+  /** The configuration itself, where no file is named. */
+  configurationText?: string | undefined;
   annotations: Readonly<Record<string, string>>;
   sizing: OciSizing;
   hostname: string;
@@ -90,7 +92,10 @@ class FailedClone extends MukonError {
 }
 
 async function configure(request: PodRequest): Promise<LoadedConfiguration> {
-  const loaded = await loadConfiguration({ path: request.configurationPath });
+  const loaded = await loadConfiguration({
+    path: request.configurationPath,
+    text: request.configurationText,
+  });
   const applied = applyAnnotations(loaded, request.annotations, request.sizing);
   for (const warning of applied.warnings) request.log.warn(warning);
   return applied;
@@ -116,7 +121,8 @@ async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise
   const { template, description } = machine;
   request.log.info("pod started", { stages: stages.all, template });
   const isMissed = mayClone && template === undefined && loaded.configuration.mukon.buildTemplates;
-  if (isMissed) request.onTemplateMissing?.(description);
+  // Whoever makes one would have to be told the text.
+  if (isMissed && request.configurationText === undefined) request.onTemplateMissing?.(description);
   return adopted.pod;
 }
 

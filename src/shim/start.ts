@@ -68,11 +68,23 @@ async function startShim(options: ShimArguments): Promise<void> {
   }
 }
 
-/** Empty for a terminal: a person who tries the program by hand is not waited for. */
+/**
+ * Empty for a terminal: a person who tries the program by hand is not waited for.
+ * @throws RUNTIME_OPTIONS_INVALID
+ */
 function readOptions(): Buffer {
+  const options = readInput();
+  if (options.length <= MAX_OPTIONS_BYTES) return options;
+  throw new MukonError(
+    "RUNTIME_OPTIONS_INVALID",
+    `the runtime options have ${options.length} bytes; at most ${MAX_OPTIONS_BYTES} are taken`,
+    { hint: "put the configuration into a file and name it by ConfigPath" },
+  );
+}
+
+function readInput(): Buffer {
   try {
-    if (fstatSync(0).isCharacterDevice()) return Buffer.alloc(0);
-    return readFileSync(0).subarray(0, MAX_OPTIONS_BYTES);
+    return fstatSync(0).isCharacterDevice() ? Buffer.alloc(0) : readFileSync(0);
   } catch {
     return Buffer.alloc(0);
   }

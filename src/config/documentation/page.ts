@@ -11,7 +11,8 @@ const INTRODUCTION = `# Configuration
 mukon reads Kata Containers' \`configuration.toml\`: the same tables, the same names. The file is
 the first of these:
 
-1. the path given (\`mukon --config FILE\`, or \`ConfigPath\` in containerd's runtime options);
+1. the path given (\`mukon --config FILE\`, or \`ConfigPath\` in containerd's runtime options), or else the
+   text given (\`ConfigBody\` in these options);
 2. \`MUKON_CONFIG\`, then \`KATA_CONF_FILE\`, in the environment;
 3. \`/etc/mukon/configuration.toml\`;
 4. \`/usr/share/mukon/configuration.toml\`;

@@ -15,5 +15,6 @@ export const SHIM_CODES = {
   VOLUME_UNSUPPORTED: "The container has a mount of the host's that the guest cannot have.",
   STDIO_UNSUPPORTED: "A standard stream is of a kind that mukon does not know.",
   STDIO_UNUSABLE: "A standard stream cannot be opened.",
+  EVENT_REFUSED: "containerd has read an event and does not take it.",
   CALL_UNSUPPORTED: "The call is part of the Task API, but mukon does not offer it.",
 } as const;

@@ -3,7 +3,8 @@ import { createConnection } from "node:net";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Events } from "../../generated/containerd/forward_pb.ts";
 import { TtrpcClient } from "../../ttrpc/client.ts";
-import type { EventSender } from "./publisher.ts";
+import { TtrpcError } from "../../ttrpc/ttrpc-error.ts";
+import { EventRefused, type EventSender } from "./publisher.ts";
 
 const TIMEOUT_MS = 5_000;
 
@@ -30,6 +31,7 @@ export function forwardTo(address: string, namespace: string): EventSender {
         { timeoutMs: TIMEOUT_MS, metadata: { "containerd-namespace-ttrpc": namespace } },
       );
     } catch (error) {
+      if (isAnswer(error)) throw new EventRefused(error);
       client?.close();
       client = undefined;
       throw error;
@@ -44,4 +46,9 @@ async function connect(path: string): Promise<TtrpcClient> {
     socket.once("error", fail);
   });
   return new TtrpcClient(socket);
+}
+
+/** The other side is there, and has answered. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof TtrpcError && ["CALL_FAILED", "CALL_UNKNOWN"].includes(error.code);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as sleep } from "node:timers/promises";
+import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import type { Logger } from "../../logging/logger.ts";
 import type { TaskEvent } from "./task-events.ts";
 
@@ -18,10 +19,20 @@ export interface PublisherOptions {
 const DEFAULT_MAX_QUEUED = 2048;
 const DEFAULT_FIRST_PAUSE_MS = 100;
 const DEFAULT_MAX_PAUSE_MS = 2_000;
+/** How often an event may be refused by a receiver that is there before it is given up. */
+const MAX_REFUSALS = 5;
+
+/** The receiver has read the event and does not want it: sending it again is of little use. */
+export class EventRefused extends MukonError {
+  constructor(cause: unknown) {
+    super("EVENT_REFUSED", `the event was refused: ${asMukonError(cause).message}`, { cause });
+  }
+}
 
 /**
  * Sends events one after the other, in order, each until it has arrived: while containerd is being
- * restarted nobody takes them, and an exit that gets lost leaves a container running for ever.
+ * restarted nobody takes them, and an exit that gets lost leaves a container running for ever. One
+ * that is refused again and again does not hold up those behind it for ever.
  */
 export class EventPublisher {
   readonly #options: Required<PublisherOptions>;
@@ -63,21 +74,33 @@ export class EventPublisher {
   }
 
   async #run(): Promise<void> {
-    const { send, log, firstPauseMs, maxPauseMs } = this.#options;
+    const { firstPauseMs, maxPauseMs } = this.#options;
     let pauseMs = firstPauseMs;
+    let refusals = 0;
     for (let event = this.#queue[0]; event !== undefined; event = this.#queue[0]) {
-      try {
-        await send(event);
+      const outcome = await this.#try(event);
+      refusals = outcome === "refused" ? refusals + 1 : 0;
+      if (refusals > MAX_REFUSALS) this.#options.log.error("an event is given up", about(event));
+      if (outcome === "taken" || refusals > MAX_REFUSALS) {
         const [first] = this.#queue;
         if (first === event) this.#queue.shift();
-        pauseMs = firstPauseMs;
-      } catch (error) {
-        log.debug("an event was not taken; trying again", { topic: event.topic, error });
-        await sleep(pauseMs);
-        pauseMs = Math.min(2 * pauseMs, maxPauseMs);
+        [pauseMs, refusals] = [firstPauseMs, 0];
+        continue;
       }
+      await sleep(pauseMs);
+      pauseMs = Math.min(2 * pauseMs, maxPauseMs);
     }
     this.#work = undefined;
+  }
+
+  async #try(event: TaskEvent): Promise<"taken" | "refused" | "away"> {
+    try {
+      await this.#options.send(event);
+      return "taken";
+    } catch (error) {
+      this.#options.log.debug("an event was not taken; trying again", { ...about(event), error });
+      return error instanceof EventRefused ? "refused" : "away";
+    }
   }
 
   /** The one in front may be on its way. */
@@ -85,4 +108,8 @@ export class EventPublisher {
     const index = this.#queue.findIndex((event, at) => at > 0 && !event.isEssential);
     if (index > 0) this.#queue.splice(index, 1);
   }
+}
+
+function about({ topic, typeUrl }: TaskEvent): { topic: string; type: string } {
+  return { topic, type: typeUrl };
 }

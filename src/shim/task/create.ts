@@ -4,6 +4,7 @@ import { MukonError } from "../../errors/mukon-error.ts";
 import type { OciSpec } from "../../guest-protocol/oci-spec.ts";
 import type { PodDisk } from "../../sandbox/pod.ts";
 import { createdEvent } from "../events/task-events.ts";
+import { hasConfiguration, type RuntimeOptions } from "../options.ts";
 import { hostnameOf, readBundleSpec, sizingOf } from "./bundle-spec.ts";
 import type { Container } from "./container.ts";
 import type { TaskContext } from "./context.ts";
@@ -20,7 +21,7 @@ export interface CreateRequest {
   bundle: string;
   rootfs: readonly TaskMount[];
   streams: StreamPaths;
-  configurationPath: string | undefined;
+  runtimeOptions: RuntimeOptions;
 }
 
 /** What the request comes to, before anything is done about it. */
@@ -90,13 +91,13 @@ async function createWithPod(
   exits: Exits,
   making: Making,
 ): Promise<Container> {
-  const { id, bundle, spec, configurationPath } = making.wanted;
+  const { id, bundle, spec, runtimeOptions } = making.wanted;
   const pod = await context.createPod({
     id,
     namespace: context.namespace,
     bundle,
     socketPath: context.socketPath,
-    configurationPath: configurationPath ?? context.startOptions().configurationPath,
+    ...(hasConfiguration(runtimeOptions) ? runtimeOptions : context.startOptions()),
     annotations: spec.annotations ?? {},
     sizing: sizingOf(spec),
     hostname: hostnameOf(spec, id),

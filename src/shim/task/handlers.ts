@@ -40,9 +40,9 @@ function lifeCycleHandlers(tasks: Tasks): Pick<Handlers, LifeCycle> {
   return {
     create: async ({ id, bundle, rootfs, options, ...request }) => {
       if (request.checkpoint !== "") throw unsupported("restoring a checkpoint");
-      const { configurationPath } = readTaskOptions(options);
+      const runtimeOptions = readTaskOptions(options);
       const streams = streamsOf(request);
-      const container = await tasks.create({ id, bundle, rootfs, streams, configurationPath });
+      const container = await tasks.create({ id, bundle, rootfs, streams, runtimeOptions });
       return { pid: container.pid };
     },
     start: async (target) => ({ pid: (await tasks.start(target)).pid }),

@@ -51,6 +51,23 @@ test("the path given wins over the environment, MUKON_CONFIG over Kata's, that o
   assert.equal(await memory({ defaultPaths: [at("none.toml"), at("usr.toml")] }), 205);
 });
 
+test("a text wins over the files that are looked for, and is told apart from them", async (t) => {
+  const folder = folderWith(t, { "etc.toml": "[hypervisor.qemu]\ndefault_memory = 204" });
+  const defaultPaths = [join(folder, "etc.toml")];
+  const text = "[hypervisor.qemu]\ndefault_vcpus = 2\n";
+  const loaded = await loadFrom({ defaultPaths, text });
+  const { qemu } = loaded.configuration.hypervisor;
+  assert.deepEqual([qemu.defaultVcpus, qemu.defaultMemory], [2, 2048]);
+  const origin = loaded.origins.get("hypervisor.qemu.default_vcpus");
+  assert.deepEqual([origin?.file, origin?.line], ["(runtime options)", 2]);
+  const named = await loadFrom({ path: defaultPaths[0], text });
+  assert.equal(named.configuration.hypervisor.qemu.defaultMemory, 204);
+  await assert.rejects(
+    loadFrom({ text: "[hypervisor.qemu]\ndefault_vcpus = x" }),
+    fails("CONFIG_SYNTAX", "(runtime options):2"),
+  );
+});
+
 test("a file that is named but missing is an error, not a fall-back to looser settings", async () => {
   await assert.rejects(
     loadFrom({ path: "/nonexistent/a.toml" }),

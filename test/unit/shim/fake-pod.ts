@@ -34,7 +34,7 @@ export class FakeShim {
       id,
       namespace: "test",
       socketPath: "/run/x/s",
-      startOptions: () => ({ configurationPath: undefined }),
+      startOptions: () => ({ configurationPath: undefined, configurationText: undefined }),
       log: createLogger({ component: "test", sink: () => {} }),
       containers: new Containers(),
       publish: (event) => this.events.push(describe(event)),
@@ -75,7 +75,7 @@ export class FakeShim {
       bundle: this.bundle(id, change),
       rootfs: [{ type: "erofs", source: "/layer", options: ["ro"] }],
       streams: { stdin, stdout: "", stderr: "", terminal: false },
-      configurationPath: undefined,
+      runtimeOptions: { configurationPath: undefined, configurationText: undefined },
     });
   }
 

@@ -196,3 +196,10 @@ test("a shim ends when nobody is there and nothing is left, not before", (t) => 
   t.mock.timers.tick(10);
   assert.equal(ends, 1);
 });
+
+test("options that are too long are refused, not cut off, and no shim is left", async () => {
+  const { code, stdout, stderr } = await start("long", { input: "x".repeat(70_000) });
+  assert.equal(code, 1);
+  assert.equal(stdout, "");
+  assert.match(stderr, /70000 bytes.*ConfigPath/s);
+});

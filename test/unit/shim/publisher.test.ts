@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createLogger } from "../../../src/logging/logger.ts";
-import { EventPublisher } from "../../../src/shim/events/publisher.ts";
+import { EventPublisher, EventRefused } from "../../../src/shim/events/publisher.ts";
 import type { TaskEvent } from "../../../src/shim/events/task-events.ts";
 
 const log = createLogger({ component: "test", sink: () => {} });
@@ -53,4 +53,44 @@ test("while nobody takes them, what nobody waits for is dropped, and exits are k
   isAway = false;
   assert.equal(await publisher.flush(5_000), true);
   assert.deepEqual(taken, ["first", "x1", "x2", "x3", "x4"]);
+});
+
+test("an event that is refused each time is given up, and those behind it arrive", async () => {
+  const lines: string[] = [];
+  const taken: string[] = [];
+  let tries = 0;
+  const publisher = new EventPublisher({
+    log: createLogger({ component: "test", sink: (line) => lines.push(line) }),
+    firstPauseMs: 1,
+    maxPauseMs: 1,
+    send: async ({ topic }) => {
+      if (topic === "bad") {
+        tries += 1;
+        throw new EventRefused(new Error("no such topic"));
+      }
+      taken.push(topic);
+    },
+  });
+  for (const topic of ["bad", "exit"]) publisher.publish(event(topic, true));
+  assert.equal(await publisher.flush(5_000), true);
+  assert.deepEqual(taken, ["exit"]);
+  assert.ok(tries > 1 && tries < 20, `${tries} tries`);
+  assert.match(lines.join(), /"level":"error".*given up.*"topic":"bad"/);
+});
+
+test("a receiver that comes back after many failures still gets every event", async () => {
+  const taken: string[] = [];
+  let failures = 50;
+  const publisher = new EventPublisher({
+    log,
+    firstPauseMs: 1,
+    maxPauseMs: 1,
+    send: async ({ topic }) => {
+      if (failures-- > 0) throw new Error("connection refused");
+      taken.push(topic);
+    },
+  });
+  for (const topic of ["start", "exit"]) publisher.publish(event(topic, true));
+  assert.equal(await publisher.flush(5_000), true);
+  assert.deepEqual(taken, ["start", "exit"]);
 });

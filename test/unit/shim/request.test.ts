@@ -81,6 +81,36 @@ test("root file systems: EROFS layers in their order, one scratch disk, nothing 
   }
 });
 
+test("runtime options may hold the configuration itself; those of another kind are refused", () => {
+  const body = "[hypervisor.qemu]\ndefault_memory = 256\n";
+  const value = toBinary(OptionsSchema, create(OptionsSchema, { configBody: Buffer.from(body) }));
+  assert.deepEqual(readTaskOptions({ ...options, value }), {
+    configurationPath: undefined,
+    configurationText: body,
+  });
+  const runc = { ...options, typeUrl: "containerd.runc.v1.Options" };
+  assert.deepEqual(readTaskOptions(runc), {
+    configurationPath: undefined,
+    configurationText: undefined,
+  });
+  for (const wrong of [
+    { ...options, typeUrl: "example.v1.Options" },
+    {
+      ...options,
+      value: toBinary(OptionsSchema, create(OptionsSchema, { configBody: Buffer.from([0xff]) })),
+    },
+  ]) {
+    assert.throws(() => readTaskOptions(wrong), { code: "RUNTIME_OPTIONS_INVALID" });
+  }
+  const unknown = create(BootstrapParamsSchema, {
+    instanceId: "c1",
+    namespace: "ns",
+    extensions: [{ value: { ...options, typeUrl: "example.v1.Extension" } }, { value: options }],
+  });
+  const binary = Buffer.from(toBinary(BootstrapParamsSchema, unknown));
+  assert.equal(readStartOptions(binary, call).configurationPath, "/x.toml");
+});
+
 function specWith(mounts: object[]) {
   return parseOciSpec({ ociVersion: "1.1.0", mounts });
 }
