@@ -33,6 +33,8 @@ const sandboxState = v.object({
   address: v.optional(v.string()),
   hypervisor: v.string(),
   accelerator: v.optional(v.picklist(["kvm", "tcg"])),
+  /** A sentence for people: why this one. */
+  acceleratorReason: v.optional(v.string()),
   /** False: the VMM runs as root, because the configuration says so. */
   rootless: v.boolean(),
   /** The template that it is a clone of; none: it was booted. */

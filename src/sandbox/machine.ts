@@ -164,6 +164,7 @@ function firstState(
     ...about,
     hypervisor: configuration.runtime.hypervisorName,
     accelerator: probe.accelerator,
+    acceleratorReason: probe.reason,
     rootless: configuration.hypervisor.qemu.rootless,
     ...(template && { template: template.key, templateMemory: template.memoryMode }),
     createdAt: new Date().toISOString(),

@@ -182,8 +182,10 @@ async function create(
 
 /** Emulation is many times slower than KVM, which users should not have to find out by waiting. */
 function sayAccelerator(id: string): void {
-  if (readSandboxState(id)?.accelerator !== "tcg") return;
-  printNote("mukon: accelerator tcg: the VM is emulated, which is slow (why: mukon check)");
+  const state = readSandboxState(id);
+  if (state?.accelerator !== "tcg") return;
+  printNote("mukon: accelerator tcg: the VM is emulated, which is slow (more: mukon check)");
+  if (state.acceleratorReason !== undefined) printNote(`  why: ${state.acceleratorReason}`);
 }
 
 /** The VM is gone when this returns; what stays without `--rm` is the record and the output. */

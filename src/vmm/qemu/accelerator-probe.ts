@@ -44,7 +44,7 @@ export async function probeAccelerator(request: ProbeRequest): Promise<ProbeResu
       hint: 'Run: mukon check, or set accelerator = "auto" to fall back to emulation.',
     });
   }
-  return { accelerator: "tcg", reason: `Emulation, which is slow, as KVM fails: ${failure}` };
+  return { accelerator: "tcg", reason: `KVM cannot be used: ${failure}` };
 }
 
 /** Why KVM cannot be used, as a sentence; undefined when it runs a guest. */

@@ -28,7 +28,7 @@ test("a container's output, its errors and its exit code come back, from another
 
 test("emulation, where KVM does not work, is said aloud", async () => {
   const { state, outcome } = await world.start("test-aloud", ["busybox", "sleep", "1000"]);
-  const isSaid = /accelerator tcg: the VM is emulated/.test(outcome.stderr);
+  const isSaid = /accelerator tcg: the VM is emulated.*\n {2}why: KVM .+\n/.test(outcome.stderr);
   assert.equal(isSaid, state.accelerator === "tcg", outcome.stderr);
   assert.equal((await mukon(["rm", "-f", "test-aloud"])).code, 0);
 });
