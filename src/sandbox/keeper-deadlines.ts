@@ -4,8 +4,11 @@ import type { Method } from "./messages/methods.ts";
 const SHORT_MS = 15_000;
 /** A call to the guest's agent has 60 s; the keeper needs a little more to say that it failed. */
 const AGENT_CALL_MS = 65_000;
-/** How long after the time given to the keeper the shim gives up waiting for its answer. */
-const GRACE_MS = 5000;
+/**
+ * How long after the time given to the keeper the shim gives up waiting for its answer. It says more
+ * than that none came (the console's last lines), also on a machine that is out of breath.
+ */
+const GRACE_MS = 20_000;
 
 const FIXED_MS: Partial<Record<Method, number>> = {
   prepareSandbox: 3 * AGENT_CALL_MS,

@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { asNamedUser } from "../../guest/agent/container/accounts.ts";
 import { AgentError } from "../../guest/agent/errors.ts";
 import { decode } from "../../guest/agent/protobuf/decode.ts";
 import { encode, toBuffer } from "../../guest/agent/protobuf/encode.ts";
 import { CopyFileRequest, CreateContainerRequest } from "../../guest/agent/schema/agent.ts";
+import { Process } from "../../guest/agent/schema/oci.ts";
 import { FrameParser, makeFrame } from "../../guest/agent/ttrpc/frame.ts";
 
 const bytes = fc.uint8Array({ maxLength: 400 }).map((data) => Buffer.from(data));
@@ -70,3 +72,28 @@ test("any cut of any frames gives the same frames", () => {
     ),
   );
 });
+
+test("any passwd and group of a container name somebody, or are refused", () => {
+  const part = fc.oneof(fc.constantFrom("root", "web", "0", "7", "4294967295", "-1"), fc.string());
+  const line = fc.array(part, { maxLength: 5 }).map((fields) => fields.join(":"));
+  const file = fc.array(line, { maxLength: 5 }).map((lines) => lines.join("\n"));
+  const ids = (values: readonly number[]): boolean =>
+    values.every((value) => Number.isInteger(value) && value >= 0 && value < 2 ** 32 - 1);
+  fc.assert(
+    fc.property(line, file, file, (username, passwd, group) => {
+      try {
+        const { user } = asNamedUser(processOf(username), { passwd, group });
+        assert.ok(user !== undefined && ids([user.uid, user.gid, ...user.additionalGids]));
+      } catch (error) {
+        assert.ok(error instanceof AgentError, String(error));
+      }
+    }),
+  );
+});
+
+function processOf(username: string): Parameters<typeof asNamedUser>[0] {
+  return {
+    ...decode(Process, Buffer.alloc(0)),
+    user: { uid: 0, gid: 0, additionalGids: [], username },
+  };
+}
