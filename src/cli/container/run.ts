@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { readSandboxState } from "../../host/sandbox-state.ts";
 import { openFifoForWriting } from "../../linux/fifo.ts";
+import { noteMoment } from "../../logging/moments.ts";
 import type { RunOptions } from "../commands/run-options.ts";
 import { type Attachment, attach } from "../io/attach.ts";
 import { makeFifos, makeInputFifo, removeFifos, type StreamPaths } from "../io/fifos.ts";
@@ -41,6 +42,7 @@ export async function runContainer(input: RunInput): Promise<number> {
         abort = abortOnSignal(() => deleteShim(id));
       },
     );
+    noteMoment("cli", "image and bundle");
     return await runBundle(bundle, options, abort);
   } finally {
     abort?.stop();
@@ -57,6 +59,7 @@ async function runBundle(
   try {
     throwIfAborted(abort);
     const address = await startShim(id, shimOptions(options.configurationFile));
+    noteMoment("cli", "shim answers");
     throwIfAborted(abort);
     task = await TaskClient.connect(address);
     if (options.detach) return await runDetached({ task, bundle, options, abort });
@@ -111,17 +114,21 @@ async function runAttached(started: Started): Promise<number> {
   try {
     await create(task, bundle, streams);
     attachment.beginInput();
+    noteMoment("cli", "created");
     const exit = await (async () => {
       const ended = task.wait({ id: record.id });
       ended.catch(() => {});
       if (record.terminal) leaveRawMode = enterRawMode();
       await task.start({ id: record.id });
+      noteMoment("cli", "started");
       started.abort?.stop();
       return waitAttached(started, ended);
     })();
     await attachment.drain();
     leaveRawMode();
+    noteMoment("cli", "ended");
     await finish(task, record, exit);
+    noteMoment("cli", "removed");
     return exit.status;
   } finally {
     leaveRawMode();

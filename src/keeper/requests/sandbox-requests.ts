@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { type Step, Steps } from "../../logging/steps.ts";
 import type { Handlers } from "../control/handlers.ts";
 import { asking } from "../guest/guest-error.ts";
 import { followOutOfMemory } from "../guest/out-of-memory.ts";
@@ -28,10 +30,7 @@ export function sandboxRequests(context: KeeperContext): SandboxHandlers {
         closeAll(descriptors);
       }
     },
-    prepareSandbox: async (params) => {
-      await prepare(context, params);
-      return {};
-    },
+    prepareSandbox: async (params) => ({ stages: await prepare(context, params) }),
     attachDisk: async ({ diskId, readOnly }, descriptors) => {
       try {
         const disk = { diskId, readOnly, descriptor: descriptors[0] ?? -1 };
@@ -55,12 +54,16 @@ export function sandboxRequests(context: KeeperContext): SandboxHandlers {
 async function prepare(
   context: KeeperContext,
   params: Parameters<Handlers["prepareSandbox"]>[0],
-): Promise<void> {
+): Promise<Step[]> {
   const { agent } = context.guest;
   const { sandboxId, hostname, dns } = params;
-  await refreshGuest(agent);
-  await asking("set the pod up", agent.call("createSandbox", { sandboxId, hostname, dns }));
+  const steps = new Steps();
+  await refreshGuest(agent, steps);
+  await steps.run("set up", () =>
+    asking("set the pod up", agent.call("createSandbox", { sandboxId, hostname, dns })),
+  );
   void followOutOfMemory(agent, (containerId) => {
     if (context.containers.has(containerId)) context.send({ event: "oom", containerId });
   });
+  return steps.all;
 }
