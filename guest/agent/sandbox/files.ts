@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { access, constants, lstat, mkdir, writeFile } from "node:fs/promises";
+import { access, constants, lstat, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Infer } from "../protobuf/field.ts";
 import type { Mount } from "../schema/oci.ts";
@@ -19,6 +19,10 @@ export async function writeSandboxFiles(
   if (hostname === "") return;
   await writeFile(join(directory, "hostname"), `${hostname}\n`);
   await writeFile(join(directory, "hosts"), hostsFile(hostname));
+}
+
+export async function removeSandboxFiles(directory = SANDBOX_DIRECTORY): Promise<void> {
+  await rm(directory, { recursive: true, force: true });
 }
 
 export function hostsFile(hostname: string): string {

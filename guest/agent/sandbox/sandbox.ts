@@ -13,7 +13,7 @@ import {
   type Machine,
   removeContainer,
 } from "./create-container.ts";
-import { writeSandboxFiles } from "./files.ts";
+import { removeSandboxFiles, writeSandboxFiles } from "./files.ts";
 import { setHostname } from "./kernel-settings.ts";
 
 /** Marks an id that is being made or taken away. */
@@ -93,6 +93,7 @@ export class Sandbox {
       await this.removeContainer(id).catch((error) => failure(`cannot remove ${id}`, error));
     }
     await this.#machine.storages.remove(this.#mountPoints);
+    await removeSandboxFiles();
     await syncFileSystems();
     this.#mountPoints = [];
     this.#isCreated = false;

@@ -22,8 +22,8 @@ export function sandboxRequests(context: KeeperContext): SandboxHandlers {
     }),
     saveState: async ({ timeoutMs }, descriptors) => {
       try {
-        // The first time is slow: what the clones will do at once, their template has done before.
-        await refreshGuest(guest.agent);
+        // Nothing of the sandbox that the template was warmed up with stays.
+        await asking("end", guest.agent.call("destroySandbox", {}));
         await guest.saveState(descriptors[0] ?? -1, timeoutMs);
         return {};
       } finally {
