@@ -40,8 +40,8 @@ export class Sandbox {
       throw new AgentError(Status.unimplemented, "this guest loads no kernel modules on request");
     }
     this.#isCreated = true;
-    if (request.hostname !== "") await setHostname(request.hostname);
-    await writeSandboxFiles(request.hostname, request.dns);
+    if (request.hostname !== "") setHostname(request.hostname);
+    writeSandboxFiles(request.hostname, request.dns);
     this.#mountPoints = await this.#machine.storages.add(request.storages);
   }
 
@@ -93,7 +93,7 @@ export class Sandbox {
       await this.removeContainer(id).catch((error) => failure(`cannot remove ${id}`, error));
     }
     await this.#machine.storages.remove(this.#mountPoints);
-    await removeSandboxFiles();
+    removeSandboxFiles();
     await syncFileSystems();
     this.#mountPoints = [];
     this.#isCreated = false;
