@@ -17,8 +17,9 @@ import { checkConfiguration } from "./check-configuration.ts";
 import { type CreatedBundle, createBundle } from "./create.ts";
 import { bundlePaths } from "./paths.ts";
 import { type ContainerExit, type ContainerRecord, writeExit } from "./record.ts";
-import { finishTask, removeBundleAndShim } from "./remove.ts";
+import { deleteEndedShim, finishTask, removeBundleAndShim } from "./remove.ts";
 import { scratchDirectory } from "./scratch.ts";
+import { removeBundle } from "./store.ts";
 import { forwardSignals } from "./wait.ts";
 
 const SIGKILL = 9;
@@ -203,8 +204,8 @@ async function finish(
   if (!record.removeAtExit) writeExit(record.id, exit);
   await finishTask(task, record.id);
   task.close();
-  if (record.removeAtExit) await removeBundleAndShim(record.id, record.name);
-  else await deleteShim(record.id);
+  await deleteEndedShim(record.id);
+  if (record.removeAtExit) removeBundle(record.id, record.name);
 }
 
 function streamsDirectory(id: string): string {
