@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long a container takes to its first output, booted and cloned, against runc and QEMU alone:
-//   sudo node --import tsx bench/start.ts [--runs N]
+// How long a container takes to its first output, booted and cloned, against runc and QEMU alone, and
+// where the time goes:
+//   sudo node --import tsx bench/start.ts [--runs N] [--at-once N] [--accelerator tcg|kvm]
 import { parseArgs } from "node:util";
 import { formatTable } from "../src/cli/output/table.ts";
-import { stagesOfOnePod } from "./stages.ts";
+import { momentsTable } from "./moments.ts";
 import { seconds, summarize } from "./statistics.ts";
 import {
   bareQemuSubject,
-  environmentOf,
   mukonSubject,
   runcSubject,
-  type Start,
+  type Sample,
   type Subject,
 } from "./subjects.ts";
 
 const { values } = parseArgs({
   options: {
     runs: { type: "string", default: "5" },
+    "at-once": { type: "string", default: "1" },
     accelerator: { type: "string", default: "tcg" },
   },
 });
 const runs = Number(values.runs);
+const atOnce = Number(values["at-once"]);
 const subjects: Subject[] = [
   await mukonSubject("cold"),
   await mukonSubject("clone"),
@@ -28,42 +30,37 @@ const subjects: Subject[] = [
   await runcSubject(),
 ];
 try {
-  const samples = await interleaved(subjects, runs);
-  const base = summarize(samples.get("runc run") ?? []).p50;
+  const samples = await interleaved(subjects);
+  const base = summarize(outputsOf("runc run")).p50;
   const rows = subjects.map(({ name }) => {
-    const { p50, p95, minimum } = summarize(samples.get(name) ?? []);
-    return [name, seconds(p50), seconds(p95), seconds(minimum), `${(p50 / base).toFixed(1)}x`];
+    const { p50, p95, minimum } = summarize(outputsOf(name));
+    const end = summarize((samples.get(name) ?? []).map(({ endMs }) => endMs)).p50;
+    const ratio = `${(p50 / base).toFixed(1)}x`;
+    return [name, seconds(p50), seconds(p95), seconds(minimum), ratio, seconds(end)];
   });
-  console.log(formatTable(["COMMAND", "P50", "P95", "MINIMUM", "AGAINST RUNC"], rows));
-  for (const start of ["cold", "clone"] as const) {
-    console.log(`\nmukon run, ${start}:\n${await stageTable(start, runs)}`);
+  console.log(`To the first output, ${atOnce} at once, ${runs} times:`);
+  const header = ["COMMAND", "P50", "P95", "MINIMUM", "AGAINST RUNC", "COMMAND ENDS P50"];
+  console.log(formatTable(header, rows));
+  for (const { name } of subjects) {
+    const moments = (samples.get(name) ?? []).map((sample) => sample.moments);
+    if (moments.some(({ size }) => size > 0)) console.log(`\n${name}:\n${momentsTable(moments)}`);
+  }
+
+  function outputsOf(name: string): number[] {
+    return (samples.get(name) ?? []).map(({ outputMs }) => outputMs);
   }
 } finally {
   for (const subject of subjects) await subject.close();
 }
 
-/** Where the time of a pod's start goes; "boot" and "clone" hold "restore", "start" and "agent". */
-async function stageTable(start: Start, count: number): Promise<string> {
-  const samples = new Map<string, number[]>();
-  for (let turn = 0; turn < count; turn++) {
-    for (const [name, time] of await stagesOfOnePod(environmentOf(start))) {
-      samples.set(name, [...(samples.get(name) ?? []), time]);
-    }
-  }
-  const rows = [...samples].map(([name, times]) => {
-    const { p50, p95 } = summarize(times);
-    return [name, seconds(p50), seconds(p95)];
-  });
-  return formatTable(["STAGE", "P50", "P95"], rows);
-}
-
 /** Turn by turn, so that a busy moment of the machine falls on all of them; the first turn warms up. */
-async function interleaved(all: readonly Subject[], count: number): Promise<Map<string, number[]>> {
-  const samples = new Map<string, number[]>(all.map(({ name }) => [name, []]));
-  for (let turn = 0; turn <= count; turn++) {
+async function interleaved(all: readonly Subject[]): Promise<Map<string, Sample[]>> {
+  const samples = new Map<string, Sample[]>(all.map(({ name }) => [name, []]));
+  for (let turn = 0; turn <= runs; turn++) {
     for (const subject of all) {
-      const time = await subject.once();
-      if (turn > 0) samples.get(subject.name)?.push(time);
+      const count = turn === 0 ? 1 : atOnce;
+      const taken = await Promise.all(Array.from({ length: count }, () => subject.once()));
+      if (turn > 0) samples.get(subject.name)?.push(...taken);
     }
   }
   return samples;

@@ -5,17 +5,27 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openGuest } from "../guest/image/open.ts";
 import { run } from "../src/linux/run.ts";
+import { now } from "../src/logging/moments.ts";
+import { type Moments, newMomentsFile, readMoments } from "./moments.ts";
 
 const repository = join(import.meta.dirname, "..");
+const mukon = [process.execPath, "--", join(repository, "dist", "mukon.cjs")];
 const MARKER = "first output";
 const configurations = mkdtempSync(join(tmpdir(), "mukon-bench-configurations-"));
 process.once("exit", () => rmSync(configurations, { recursive: true, force: true }));
 
+/** One start: milliseconds since that of the command. */
+export interface Sample {
+  outputMs: number;
+  endMs: number;
+  /** Empty for what is not mukon. */
+  moments: Moments;
+}
+
 /** Something whose time from start to first output is measured. */
 export interface Subject {
   name: string;
-  /** Milliseconds from the start of the command to its first output. */
-  once(): Promise<number>;
+  once(): Promise<Sample>;
   close(): Promise<void>;
 }
 
@@ -25,7 +35,7 @@ export type Start = "cold" | "clone";
  * An environment in which `mukon run` boots a guest, or clones one from a template that is there.
  * Nothing is made in the background meanwhile.
  */
-export function environmentOf(start: Start): NodeJS.ProcessEnv {
+function environmentOf(start: Start): NodeJS.ProcessEnv {
   const path = join(configurations, `${start}.toml`);
   writeFileSync(path, `[factory]\nenable_template = ${start === "clone"}\n`);
   return { ...process.env, MUKON_CONFIG: path, MUKON_BUILD_TEMPLATES: "never" };
@@ -33,15 +43,24 @@ export function environmentOf(start: Start): NodeJS.ProcessEnv {
 
 /** The whole of `mukon run`: command line, shim, VM, container. */
 export async function mukonSubject(start: Start): Promise<Subject> {
-  const mukon = [process.execPath, "--", join(repository, "dist", "mukon.cjs")];
   const env = environmentOf(start);
   if (start === "clone") await run([...mukon, "guest", "template", "build"], { env });
   const argv = [...mukon, "run", "--rm", "busybox", "echo", MARKER];
   return {
-    name: `mukon run, ${start}`,
-    once: () => timeToOutput(argv, MARKER, env),
+    name: start === "cold" ? "mukon run, cold" : `mukon run, clone (${await memoryOfClones(env)})`,
+    once: async () => {
+      const file = newMomentsFile();
+      const sample = await timeToOutput(argv, MARKER, { ...env, MUKON_MOMENTS_FILE: file });
+      return { ...sample, moments: readMoments(file, sample.beganAt) };
+    },
     close: async () => {},
   };
+}
+
+/** How clones come by their memory here: "copied" or "shared". */
+async function memoryOfClones(env: NodeJS.ProcessEnv): Promise<string> {
+  const { stdout } = await run([...mukon, "guest", "template", "info"], { env });
+  return /^memory\s+(\w+)/im.exec(stdout)?.[1] ?? "unknown";
 }
 
 /** QEMU with the same kernel and initramfs, which switches off at once: what no runtime can beat. */
@@ -112,26 +131,28 @@ export async function runcSubject(): Promise<Subject> {
   };
 }
 
-/** Runs a command to its end; resolves with the time at which `marker` was seen. */
+/** Runs a command to its end, and takes note of when `marker` was seen. */
 async function timeToOutput(
   argv: readonly string[],
   marker: string,
   env: NodeJS.ProcessEnv = process.env,
-): Promise<number> {
+): Promise<Sample & { beganAt: number }> {
   const [program = "", ...args] = argv;
-  const began = performance.now();
+  const beganAt = now();
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env });
   let seen = "";
   let errors = "";
-  let at: number | undefined;
+  let outputMs: number | undefined;
   child.stderr.on("data", (chunk: Buffer) => {
     errors += chunk.toString();
   });
   child.stdout.on("data", (chunk: Buffer) => {
     seen += chunk.toString();
-    if (seen.includes(marker)) at ??= performance.now() - began;
+    if (seen.includes(marker)) outputMs ??= now() - beganAt;
   });
   await new Promise((done) => child.once("close", done));
-  if (at === undefined) throw new Error(`${program} did not print ${marker}: ${errors || seen}`);
-  return at;
+  if (outputMs === undefined) {
+    throw new Error(`${program} did not print ${marker}: ${errors || seen}`);
+  }
+  return { outputMs, endMs: now() - beganAt, moments: new Map(), beganAt };
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { CommanderError } from "commander";
 import { asMukonError, formatError } from "../errors/mukon-error.ts";
+import { noteProcessStart } from "../logging/moments.ts";
 import { printNote } from "./output/print.ts";
 import { makeProgram } from "./program.ts";
 import { explainUsage } from "./usage.ts";
@@ -15,6 +16,7 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
 };
 
 async function main(): Promise<void> {
+  noteProcessStart("cli");
   const program = makeProgram();
   try {
     await program.parseAsync(process.argv);

@@ -144,9 +144,10 @@ async function prepareSandbox(
   { pod, loss }: ReturnType<typeof adoptMachine>,
 ): Promise<void> {
   const { id: sandboxId, hostname, dns } = request;
-  await stages.run("sandbox", () =>
-    unlessLost(pod.keeper.prepareSandbox({ sandboxId, hostname, dns: [...dns] }), loss),
-  );
+  await stages.run("sandbox", async () => {
+    const prepared = pod.keeper.prepareSandbox({ sandboxId, hostname, dns: [...dns] });
+    stages.add((await unlessLost(prepared, loss)).stages);
+  });
 }
 
 /**

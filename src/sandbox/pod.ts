@@ -38,6 +38,7 @@ export class Pod {
   readonly vmmPid: number;
   readonly #parts: PodParts;
   #disks = 0;
+  #isWritten = false;
   #end: Promise<boolean> | undefined;
 
   constructor(parts: PodParts) {
@@ -61,6 +62,7 @@ export class Pod {
     const descriptor = openDisk(path, options);
     try {
       this.#disks += 1;
+      if (!options.readOnly) this.expectWrites();
       const diskId = `d${this.#disks}`;
       const { readOnly } = options;
       const { source } = await this.keeper.attachDisk({ diskId, readOnly }, [descriptor]);
@@ -68,6 +70,14 @@ export class Pod {
     } finally {
       closeSync(descriptor);
     }
+  }
+
+  /**
+   * To be called for all of the host's that the guest may write to: a pod that has such a thing is asked
+   * to write what it still holds before it ends.
+   */
+  expectWrites(): void {
+    this.#isWritten = true;
   }
 
   /**
@@ -83,7 +93,9 @@ export class Pod {
   async #destroy(isStopped: boolean): Promise<boolean> {
     const { loss, keeper, journal, key, descriptorSocketFd } = this.#parts;
     loss.expect();
-    if (loss.error === undefined && !isStopped) {
+    // Without such a thing, all that it has is in its memory, and goes with it.
+    const hasMoreToWrite = this.#isWritten && !isStopped;
+    if (loss.error === undefined && hasMoreToWrite) {
       await keeper.destroySandbox({ timeoutMs: DESTROY_TIMEOUT_MS }).catch(() => {});
     }
     keeper.close();

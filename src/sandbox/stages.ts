@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { asMukonError, MukonError } from "../errors/mukon-error.ts";
+import { noteMoment, noteSteps, now } from "../logging/moments.ts";
 
 /** One step of a pod's start, and how long it took. */
 export interface Stage {
@@ -18,9 +19,11 @@ export class Stages {
     return this.#done;
   }
 
-  /** Steps that somebody else has measured. */
+  /** Steps that somebody else has measured, and that have just ended. */
   add(stages: readonly Stage[]): void {
     this.#done.push(...stages);
+    const whole = stages.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+    noteSteps("keeper", now() - whole, stages);
   }
 
   /**
@@ -35,6 +38,7 @@ export class Stages {
       throw atStage(name, error);
     } finally {
       this.#done.push({ name, milliseconds: Math.round(performance.now() - startedAt) });
+      noteMoment("shim", name);
     }
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { writeSync } from "node:fs";
 import { formatError } from "../errors/mukon-error.ts";
+import { noteProcessStart } from "../logging/moments.ts";
 import { parseShimArguments } from "./arguments.ts";
 import { deleteLeftovers, printDeleted } from "./clean-up/delete.ts";
 import { printInfo } from "./info.ts";
@@ -11,6 +12,7 @@ async function main(): Promise<void> {
   const options = parseShimArguments(process.argv.slice(2));
   switch (options.verb) {
     case "serve":
+      noteProcessStart("shim");
       serve(options);
       return;
     case "delete":

@@ -4,6 +4,7 @@ import { fstatSync, readFileSync, realpathSync, rmSync, writeSync } from "node:f
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { formatError, MukonError } from "../errors/mukon-error.ts";
+import { noteProcessStart } from "../logging/moments.ts";
 import { VERSION } from "../version.ts";
 import { parseShimArguments, type ShimArguments } from "./arguments.ts";
 import { shimSocketPath } from "./socket-path.ts";
@@ -15,6 +16,7 @@ const MAX_OPTIONS_BYTES = 64 * 1024;
 
 async function main(): Promise<void> {
   const options = parseShimArguments(process.argv.slice(2));
+  if (options.verb === "start") noteProcessStart("start");
   if (options.verb === "version") {
     writeSync(1, `containerd-shim-mukon-v2 ${VERSION}\n`);
   } else if (options.verb === "start") {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { writeFile } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { killAll, sendSignal, signalAll } from "../cgroup/control.ts";
 import type { OomWatch } from "../cgroup/oom.ts";
@@ -60,7 +60,7 @@ export class Container {
     const hasName = (complete.user?.username ?? "") !== "";
     const spec = hasName ? asNamedUser(complete, readAccountFiles(this.init.pid)) : complete;
     const processFile = join(this.parts.bundle, `exec-${execId}.json`);
-    await writeFile(processFile, stringify(processJson(spec)));
+    writeFileSync(processFile, stringify(processJson(spec)));
     const launched = await launchProcess({
       reaper: this.parts.reaper,
       filePrefix: this.parts.nextFilePrefix(),

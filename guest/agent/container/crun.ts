@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readFile, rm } from "node:fs/promises";
+import { readFileSync, rmSync } from "node:fs";
 import { AgentError, isSystemError, Status, type StatusCode } from "../errors.ts";
 import type { Reaper } from "./reaper.ts";
 import { runProgram, type StandardStreams } from "./run-program.ts";
@@ -71,10 +71,10 @@ export class Crun {
         streams === undefined ? { argv } : { argv, streams },
       );
       if (code === 0) return;
-      const reason = lastReason(await readIfThere(log));
+      const reason = lastReason(readIfThere(log));
       throw new AgentError(statusOf(reason), `crun ${values[0]}: ${reason || `exit code ${code}`}`);
     } finally {
-      await rm(log, { force: true });
+      rmSync(log, { force: true });
     }
   }
 }
@@ -100,17 +100,17 @@ export function statusOf(reason: string): StatusCode {
   return Status.internal;
 }
 
-async function readPid(file: string): Promise<number> {
-  const pid = Number((await readIfThere(file)).trim());
+function readPid(file: string): number {
+  const pid = Number(readIfThere(file).trim());
   if (!Number.isSafeInteger(pid) || pid <= 1) {
     throw new AgentError(Status.internal, `crun left no process id in ${file}`);
   }
   return pid;
 }
 
-async function readIfThere(file: string): Promise<string> {
+function readIfThere(file: string): string {
   try {
-    return await readFile(file, "utf8");
+    return readFileSync(file, "utf8");
   } catch (error) {
     if (isSystemError(error, "ENOENT")) return "";
     throw error;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
 import { AgentError, Status } from "../errors.ts";
 import { type ConsoleSocket, listenForConsole } from "./console-socket.ts";
 import type { Launch } from "./crun.ts";
@@ -61,7 +61,7 @@ export async function launchProcess(options: LaunchOptions): Promise<ContainerPr
       ? launchWithTerminal(options, pidFile)
       : launchWithPipes(options, pidFile));
   } finally {
-    await rm(pidFile, { force: true });
+    rmSync(pidFile, { force: true });
   }
 }
 

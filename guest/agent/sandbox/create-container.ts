@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { killAll } from "../cgroup/control.ts";
 import { cgroupsPathOf, containerCgroup } from "../cgroup/layout.ts";
@@ -45,16 +45,16 @@ export async function createContainer(
   const bundle = join(machine.bundlesDirectory, request.containerId);
   try {
     const spec = await prepareSpec(request);
-    await mkdir(bundle, { recursive: true, mode: 0o700 });
+    mkdirSync(bundle, { recursive: true, mode: 0o700 });
     const config = specJson(spec, {
       cgroupsPath: cgroupsPathOf(request.containerId),
       pidNamespacePath,
       extraMounts: await sandboxFileMounts(spec.root?.path ?? "", spec.mounts),
     });
-    await writeFile(join(bundle, "config.json"), stringify(config), { mode: 0o600 });
+    writeFileSync(join(bundle, "config.json"), stringify(config), { mode: 0o600 });
     return await launch(machine, { id: request.containerId, bundle, mountPoints, spec });
   } catch (error) {
-    await rm(bundle, { recursive: true, force: true });
+    rmSync(bundle, { recursive: true, force: true });
     await machine.storages.remove(mountPoints);
     throw error;
   }
@@ -70,7 +70,7 @@ async function prepareSpec(request: CreateRequest): Promise<OciSpec> {
     process: withStringUser(oci.process, request.stringUser),
     linux: await withDevices(oci.linux, request.devices),
   };
-  await setSysctls(spec.linux?.sysctl ?? new Map());
+  setSysctls(spec.linux?.sysctl ?? new Map());
   return spec;
 }
 
@@ -119,6 +119,6 @@ export async function removeContainer(machine: Machine, container: Container): P
   await machine.crun.delete(id);
   oomWatch.close();
   container.closeStreams();
-  await rm(bundle, { recursive: true, force: true });
+  rmSync(bundle, { recursive: true, force: true });
   await machine.storages.remove(mountPoints);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { access, constants, lstat, mkdir, writeFile } from "node:fs/promises";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { access, constants, lstat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Infer } from "../protobuf/field.ts";
 import type { Mount } from "../schema/oci.ts";
@@ -8,17 +9,24 @@ export const SANDBOX_DIRECTORY = "/run/kata-containers/sandbox";
 
 type MountSpec = Infer<typeof Mount>;
 
-/** Files that every container of the pod sees, unless its spec mounts something else there. */
-export async function writeSandboxFiles(
+/**
+ * Files that every container of the pod sees, unless its spec mounts something else there. In memory, as all
+ * that the agent writes without a thread of its own, which would cost more than the writing.
+ */
+export function writeSandboxFiles(
   hostname: string,
   dns: readonly string[],
   directory = SANDBOX_DIRECTORY,
-): Promise<void> {
-  await mkdir(directory, { recursive: true });
-  if (dns.length > 0) await writeFile(join(directory, "resolv.conf"), `${dns.join("\n")}\n`);
+): void {
+  mkdirSync(directory, { recursive: true });
+  if (dns.length > 0) writeFileSync(join(directory, "resolv.conf"), `${dns.join("\n")}\n`);
   if (hostname === "") return;
-  await writeFile(join(directory, "hostname"), `${hostname}\n`);
-  await writeFile(join(directory, "hosts"), hostsFile(hostname));
+  writeFileSync(join(directory, "hostname"), `${hostname}\n`);
+  writeFileSync(join(directory, "hosts"), hostsFile(hostname));
+}
+
+export function removeSandboxFiles(directory = SANDBOX_DIRECTORY): void {
+  rmSync(directory, { recursive: true, force: true });
 }
 
 export function hostsFile(hostname: string): string {

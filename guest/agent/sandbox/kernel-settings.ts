@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { writeFile } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AgentError, Status } from "../errors.ts";
 
@@ -7,21 +7,21 @@ const SYSCTL_ROOT = "/proc/sys";
 const MAX_HOSTNAME_LENGTH = 64;
 
 /** The guest is the pod's alone, so its name is the pod's. */
-export async function setHostname(hostname: string): Promise<void> {
+export function setHostname(hostname: string): void {
   if (!/^[A-Za-z0-9._-]+$/.test(hostname) || hostname.length > MAX_HOSTNAME_LENGTH) {
     throw new AgentError(
       Status.invalidArgument,
       `${JSON.stringify(hostname.slice(0, 80))} is no host name of up to 64 characters`,
     );
   }
-  await writeFile(join(SYSCTL_ROOT, "kernel/hostname"), hostname);
+  writeFileSync(join(SYSCTL_ROOT, "kernel/hostname"), hostname);
 }
 
 /** Sets kernel settings of the pod; the name of the first that fails is in the error. */
-export async function setSysctls(settings: ReadonlyMap<string, string>): Promise<void> {
+export function setSysctls(settings: ReadonlyMap<string, string>): void {
   for (const [name, value] of settings) {
     try {
-      await writeFile(join(SYSCTL_ROOT, sysctlPath(name)), value);
+      writeFileSync(join(SYSCTL_ROOT, sysctlPath(name)), value);
     } catch (error) {
       if (error instanceof AgentError) throw error;
       const reason = error instanceof Error ? error.message : String(error);

@@ -13,7 +13,7 @@ import {
   type Machine,
   removeContainer,
 } from "./create-container.ts";
-import { writeSandboxFiles } from "./files.ts";
+import { removeSandboxFiles, writeSandboxFiles } from "./files.ts";
 import { setHostname } from "./kernel-settings.ts";
 
 /** Marks an id that is being made or taken away. */
@@ -40,8 +40,8 @@ export class Sandbox {
       throw new AgentError(Status.unimplemented, "this guest loads no kernel modules on request");
     }
     this.#isCreated = true;
-    if (request.hostname !== "") await setHostname(request.hostname);
-    await writeSandboxFiles(request.hostname, request.dns);
+    if (request.hostname !== "") setHostname(request.hostname);
+    writeSandboxFiles(request.hostname, request.dns);
     this.#mountPoints = await this.#machine.storages.add(request.storages);
   }
 
@@ -93,6 +93,7 @@ export class Sandbox {
       await this.removeContainer(id).catch((error) => failure(`cannot remove ${id}`, error));
     }
     await this.#machine.storages.remove(this.#mountPoints);
+    removeSandboxFiles();
     await syncFileSystems();
     this.#mountPoints = [];
     this.#isCreated = false;

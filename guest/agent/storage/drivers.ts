@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { chmod, chown, mkdir, stat } from "node:fs/promises";
+import { mkdirSync } from "node:fs";
+import { chmod, chown, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { AgentError, isSystemError, Status } from "../errors.ts";
 import { type MountRequest, mount } from "../native/mount.ts";
@@ -67,7 +68,7 @@ async function mountEphemeral(storage: StorageSpec, target: string): Promise<voi
 
 async function makeLocal(storage: StorageSpec, target: string): Promise<void> {
   const { group, rest } = splitGroup(storage.options);
-  await mkdir(target, { recursive: true });
+  mkdirSync(target, { recursive: true });
   const mode = rest.find((option) => option.startsWith("mode="))?.slice(5);
   if (mode !== undefined) {
     if (!/^[0-7]{1,4}$/.test(mode)) {
@@ -82,7 +83,7 @@ async function mountOverlay(storage: StorageSpec, target: string): Promise<void>
   for (const option of storage.driverOptions) {
     if (!option.startsWith(CREATE_DIRECTORY)) continue;
     const directory = checkGuestPath(option.slice(CREATE_DIRECTORY.length), "overlay directory");
-    await mkdir(directory, { recursive: true, mode: 0o755 });
+    mkdirSync(directory, { recursive: true, mode: 0o755 });
   }
   await mountStorage({ ...storage, source: "overlay", fstype: "overlay" }, target);
 }
@@ -100,7 +101,7 @@ async function mountBind(storage: StorageSpec, target: string): Promise<void> {
 
 async function mountStorage(storage: StorageSpec, target: string): Promise<void> {
   const { source, fstype: type, options } = storage;
-  await mkdir(target, { recursive: true });
+  mkdirSync(target, { recursive: true });
   await mountWhenKnown({ source, target, type, options });
 }
 

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import { existsSync } from "node:fs";
 import { MukonError } from "../../errors/mukon-error.ts";
-import { deleteShim } from "../shim/program.ts";
+import { blocksOwnedBy } from "../../host/journal/tear-down.ts";
+import { sandboxKey } from "../../host/sandbox-key.ts";
+import { sandboxDirectory } from "../../linux/paths.ts";
+import { deleteShim, shimAddress } from "../shim/program.ts";
 import { connectToTask, type TaskClient } from "../shim/task-client.ts";
+import { NAMESPACE } from "./paths.ts";
 import { type ContainerExit, readExit, writeExit } from "./record.ts";
 import { removeBundle } from "./store.ts";
 
@@ -11,6 +16,20 @@ const SIGKILL = 9;
 export async function finishTask(task: TaskClient, id: string): Promise<void> {
   await task.delete({ id }).catch(() => {});
   await task.shutdown(id).catch(() => {});
+}
+
+/**
+ * Cleans up after a shim that has been asked to end, unless it has left nothing: the journal goes last
+ * of all that a pod has, and then there is nothing to start another program for.
+ */
+export async function deleteEndedShim(id: string): Promise<void> {
+  const key = sandboxKey({ namespace: NAMESPACE, id });
+  const path = shimAddress(id)?.replace(/^unix:\/\//, "");
+  const isClean =
+    path !== undefined &&
+    ![path, sandboxDirectory(key)].some((each) => existsSync(each)) &&
+    blocksOwnedBy(key).length === 0;
+  if (!isClean) await deleteShim(id);
 }
 
 /** Removes the pod, whatever state it is in, then the bundle and the name. */

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { readSandboxState } from "../../host/sandbox-state.ts";
 import { openFifoForWriting } from "../../linux/fifo.ts";
+import { noteMoment } from "../../logging/moments.ts";
 import type { RunOptions } from "../commands/run-options.ts";
 import { type Attachment, attach } from "../io/attach.ts";
 import { makeFifos, makeInputFifo, removeFifos, type StreamPaths } from "../io/fifos.ts";
@@ -16,8 +17,9 @@ import { checkConfiguration } from "./check-configuration.ts";
 import { type CreatedBundle, createBundle } from "./create.ts";
 import { bundlePaths } from "./paths.ts";
 import { type ContainerExit, type ContainerRecord, writeExit } from "./record.ts";
-import { finishTask, removeBundleAndShim } from "./remove.ts";
+import { deleteEndedShim, finishTask, removeBundleAndShim } from "./remove.ts";
 import { scratchDirectory } from "./scratch.ts";
+import { removeBundle } from "./store.ts";
 import { forwardSignals } from "./wait.ts";
 
 const SIGKILL = 9;
@@ -41,6 +43,7 @@ export async function runContainer(input: RunInput): Promise<number> {
         abort = abortOnSignal(() => deleteShim(id));
       },
     );
+    noteMoment("cli", "image and bundle");
     return await runBundle(bundle, options, abort);
   } finally {
     abort?.stop();
@@ -57,6 +60,7 @@ async function runBundle(
   try {
     throwIfAborted(abort);
     const address = await startShim(id, shimOptions(options.configurationFile));
+    noteMoment("cli", "shim answers");
     throwIfAborted(abort);
     task = await TaskClient.connect(address);
     if (options.detach) return await runDetached({ task, bundle, options, abort });
@@ -111,17 +115,21 @@ async function runAttached(started: Started): Promise<number> {
   try {
     await create(task, bundle, streams);
     attachment.beginInput();
+    noteMoment("cli", "created");
     const exit = await (async () => {
       const ended = task.wait({ id: record.id });
       ended.catch(() => {});
       if (record.terminal) leaveRawMode = enterRawMode();
       await task.start({ id: record.id });
+      noteMoment("cli", "started");
       started.abort?.stop();
       return waitAttached(started, ended);
     })();
     await attachment.drain();
     leaveRawMode();
+    noteMoment("cli", "ended");
     await finish(task, record, exit);
+    noteMoment("cli", "removed");
     return exit.status;
   } finally {
     leaveRawMode();
@@ -198,8 +206,8 @@ async function finish(
   if (!record.removeAtExit) writeExit(record.id, exit);
   await finishTask(task, record.id);
   task.close();
-  if (record.removeAtExit) await removeBundleAndShim(record.id, record.name);
-  else await deleteShim(record.id);
+  await deleteEndedShim(record.id);
+  if (record.removeAtExit) removeBundle(record.id, record.name);
 }
 
 function streamsDirectory(id: string): string {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { OciProcess, OciSpec } from "../../guest-protocol/oci-spec.ts";
+
 import {
   DEFAULT_CAPABILITIES,
   DEFAULT_MOUNTS,
   MASKED_PATHS,
   READONLY_PATHS,
-} from "./spec-defaults.ts";
+} from "../../guest-protocol/oci/docker-defaults.ts";
+import type { OciProcess, OciSpec } from "../../guest-protocol/oci-spec.ts";
 
 /** Everything about a container that its user chose, or that its image says. */
 export interface ContainerChoices {

@@ -3,6 +3,7 @@ import { closeSync, createWriteStream, type WriteStream } from "node:fs";
 import { Socket } from "node:net";
 import type { Writable } from "node:stream";
 import { openFifoForReading, openFifoForWriting } from "../../linux/fifo.ts";
+import { noteMoment } from "../../logging/moments.ts";
 import { printNote } from "../output/print.ts";
 import type { StreamPaths } from "./fifos.ts";
 
@@ -92,6 +93,7 @@ function pump(path: string, target: Writable, options: PumpOptions): Output {
     source.resume();
     options.closed();
   });
+  source.once("data", () => noteMoment("cli", "first output"));
   source.on("data", (chunk: Buffer) => {
     if (options.copy?.destroyed === false) options.copy.write(chunk);
     if (isTargetOpen && !target.write(chunk)) {

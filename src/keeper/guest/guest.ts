@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import { AgentClient } from "../../guest-protocol/agent-client.ts";
+import { type Step, Steps } from "../../logging/steps.ts";
 import { MAX_CONSOLE_TAIL_CHARACTERS } from "../../sandbox/messages/limits.ts";
 import { plainTail } from "../../sandbox/messages/text.ts";
 import { TtrpcClient } from "../../ttrpc/client.ts";
@@ -26,11 +27,6 @@ export interface GuestStreams {
   qmpFd: number;
   agent: Duplex;
   console: Duplex;
-}
-
-export interface BootStage {
-  name: string;
-  milliseconds: number;
 }
 
 /** The VMM, the guest's agent and its console, and the knowledge of whether they still live. */
@@ -59,7 +55,7 @@ export class Guest {
    * Lets the machine run, a clone when its state is there, and waits for the agent. Errors: `GUEST_BOOT_FAILED`, whose details have
    * the `stage` and the `consoleTail`.
    */
-  async boot(timeoutMs: number, options: { isClone: boolean }): Promise<BootStage[]> {
+  async boot(timeoutMs: number, options: { isClone: boolean }): Promise<Step[]> {
     const deadline = performance.now() + timeoutMs;
     const left = (): number => Math.max(1, Math.ceil(deadline - performance.now()));
     const restore = (): Promise<void> =>
@@ -70,17 +66,15 @@ export class Guest {
       ["start", () => this.#qmp.execute("cont", {}, { timeoutMs: left() })],
       ["agent", () => this.agent.check({ timeoutMs: left() })],
     ];
-    const stages: BootStage[] = [];
+    const done = new Steps();
     for (const [name, run] of steps) {
-      const start = performance.now();
       try {
-        await this.#unlessLost(run());
+        await done.run(name, () => this.#unlessLost(run()));
       } catch (error) {
         throw await this.#bootError(name, error);
       }
-      stages.push({ name, milliseconds: Math.round(performance.now() - start) });
     }
-    return stages;
+    return done.all;
   }
 
   /** Stops the machine for good and writes its state to a descriptor, which stays the caller's. */

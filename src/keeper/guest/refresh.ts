@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from "node:crypto";
 import type { AgentClient } from "../../guest-protocol/agent-client.ts";
+import { Steps } from "../../logging/steps.ts";
 import { asking } from "./guest-error.ts";
 
 /** As much as the kernel's random pool takes in at once. */
 const SEED_BYTES = 64;
 /** A call that took no longer has set the clock well: it is off by half of this at most. */
 const QUICK_CALL_MS = 20;
-const MAX_CALLS = 4;
+/** On a host that is busy the quick one may be long in coming. */
+const MAX_CALLS = 12;
 
 type Agent = Pick<AgentClient, "call">;
 
 /** What must be fresh in every guest, also in one that was cloned: randomness and the clock. */
-export async function refreshGuest(agent: Agent): Promise<void> {
+export async function refreshGuest(agent: Agent, steps = new Steps()): Promise<void> {
   const data = randomBytes(SEED_BYTES);
-  await asking("take random numbers", agent.call("reseedRandomDev", { data }));
-  await asking("set its clock", setClock(agent));
+  await steps.run("randomness", () =>
+    asking("take random numbers", agent.call("reseedRandomDev", { data })),
+  );
+  await steps.run("clock", () => asking("set its clock", setClock(agent)));
 }
 
 /**

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { type Step, Steps } from "../../logging/steps.ts";
 import type { Handlers } from "../control/handlers.ts";
 import { asking } from "../guest/guest-error.ts";
 import { followOutOfMemory } from "../guest/out-of-memory.ts";
@@ -20,18 +22,15 @@ export function sandboxRequests(context: KeeperContext): SandboxHandlers {
     }),
     saveState: async ({ timeoutMs }, descriptors) => {
       try {
-        // The first time is slow: what the clones will do at once, their template has done before.
-        await refreshGuest(guest.agent);
+        // Nothing of the sandbox that the template was warmed up with stays.
+        await asking("end", guest.agent.call("destroySandbox", {}));
         await guest.saveState(descriptors[0] ?? -1, timeoutMs);
         return {};
       } finally {
         closeAll(descriptors);
       }
     },
-    prepareSandbox: async (params) => {
-      await prepare(context, params);
-      return {};
-    },
+    prepareSandbox: async (params) => ({ stages: await prepare(context, params) }),
     attachDisk: async ({ diskId, readOnly }, descriptors) => {
       try {
         const disk = { diskId, readOnly, descriptor: descriptors[0] ?? -1 };
@@ -55,12 +54,16 @@ export function sandboxRequests(context: KeeperContext): SandboxHandlers {
 async function prepare(
   context: KeeperContext,
   params: Parameters<Handlers["prepareSandbox"]>[0],
-): Promise<void> {
+): Promise<Step[]> {
   const { agent } = context.guest;
   const { sandboxId, hostname, dns } = params;
-  await refreshGuest(agent);
-  await asking("set the pod up", agent.call("createSandbox", { sandboxId, hostname, dns }));
+  const steps = new Steps();
+  await refreshGuest(agent, steps);
+  await steps.run("set up", () =>
+    asking("set the pod up", agent.call("createSandbox", { sandboxId, hostname, dns })),
+  );
   void followOutOfMemory(agent, (containerId) => {
     if (context.containers.has(containerId)) context.send({ event: "oom", containerId });
   });
+  return steps.all;
 }

@@ -54,7 +54,7 @@ export const METHODS = {
       hostname: v.pipe(v.string(), v.maxLength(253)),
       dns: v.pipe(v.array(v.pipe(v.string(), v.maxLength(1024))), v.maxLength(64)),
     }),
-    result: Nothing,
+    result: v.strictObject({ stages: Stages }),
   },
   attachDisk: {
     params: v.strictObject({ diskId: DiskIdentifier, readOnly: v.boolean() }),

@@ -28,6 +28,7 @@ import {
   type TemplateDraft,
   templateLock,
 } from "./store.ts";
+import { WarmUp } from "./warm-up.ts";
 
 const SAVE_TIMEOUT_MS = 120_000;
 /** Somebody else may be making several, under emulation. */
@@ -126,9 +127,13 @@ async function saveBootedGuest(
     const machine = await startMachine(machineDraft);
     memory = machine.memory;
     assertSame(key, machine);
-    const adopted = adoptMachine(machineDraft, machine, () => {});
+    const warmUp = new WarmUp();
+    const adopted = adoptMachine(machineDraft, machine, warmUp.listener);
     pod = adopted.pod;
     await bootGuest(machineDraft, machine, adopted);
+    await machineDraft.stages.run("warm-up", () =>
+      unlessLost(warmUp.run(adopted.pod), adopted.loss),
+    );
     const saving = pod.keeper.saveState({ timeoutMs: SAVE_TIMEOUT_MS }, [draft.state]);
     await machineDraft.stages.run("save", () => unlessLost(saving, adopted.loss));
     await pod.destroy({ isStopped: true });

@@ -11,7 +11,7 @@ import type { GuestFiles } from "../guest-files.ts";
 import { machineInput } from "../vmm.ts";
 
 /** Changed whenever a template of the old kind could no longer be used. */
-const FORMAT = 2;
+const FORMAT = 3;
 /** The name in the plan, in place of a pod's. */
 const NAME = "template";
 

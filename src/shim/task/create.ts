@@ -2,6 +2,7 @@
 import { podTypeOf } from "../../config/annotations/pod-type.ts";
 import { MukonError } from "../../errors/mukon-error.ts";
 import type { OciSpec } from "../../guest-protocol/oci-spec.ts";
+import { Steps } from "../../logging/steps.ts";
 import type { PodDisk } from "../../sandbox/pod.ts";
 import { createdEvent } from "../events/task-events.ts";
 import { hasConfiguration, type RuntimeOptions } from "../options.ts";
@@ -124,23 +125,29 @@ async function createInPod(
   { wanted, streams }: Making,
 ): Promise<Container> {
   const { id, bundle, spec, isSandbox } = wanted;
+  const steps = new Steps("shim");
   const disks: PodDisk[] = [];
   const volumes = new VolumeCopies(id, { keeper: pod.keeper, log: context.log });
   try {
-    await volumes.copy(wanted.volumes.copies);
-    const { layers, scratch } = await attachDisks(pod, wanted.disks, disks);
-    await pod.keeper.createContainer(
-      {
-        containerId: id,
-        spec: { ...spec },
-        layers,
-        ...(scratch === undefined ? {} : { scratch }),
-        volumes: volumes.mounts,
-        stdio: streams.stdio,
-        timeoutMs: pod.configuration.runtime.createContainerTimeout * 1000,
-      },
-      streams.descriptors,
+    await steps.run("volumes", () => volumes.copy(wanted.volumes.copies));
+    const { layers, scratch } = await steps.run("disks", () =>
+      attachDisks(pod, wanted.disks, disks),
     );
+    await steps.run("create", () =>
+      pod.keeper.createContainer(
+        {
+          containerId: id,
+          spec: { ...spec },
+          layers,
+          ...(scratch === undefined ? {} : { scratch }),
+          volumes: volumes.mounts,
+          stdio: streams.stdio,
+          timeoutMs: pod.configuration.runtime.createContainerTimeout * 1000,
+        },
+        streams.descriptors,
+      ),
+    );
+    context.log.info("container created", { containerId: id, steps: steps.all });
     const init = new TaskProcess({ containerId: id, execId: "", streams: wanted.streams });
     const isInputClosed = context.containers.isInputClosedEarly(id);
     const container: Container = {

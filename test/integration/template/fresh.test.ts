@@ -1,51 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { listSandboxes, readSandboxState } from "../../../src/host/sandbox-state.ts";
-import { outcomeOf, startMukon } from "../../support/mukon.ts";
+import { writeProbeImage } from "../../support/freshness-image.ts";
+import { mukon, outcomeOf, startMukon } from "../../support/mukon.ts";
 import { TemplateWorld } from "../../support/template-world.ts";
 
-/** More by hand: MUKON_TEST_CLONES=50. */
+/** More by hand, in some minutes: MUKON_TEST_CLONES=50, with MUKON_TEST_AT_ONCE for the impatient. */
 const CLONES = Number(process.env.MUKON_TEST_CLONES ?? 10);
+const AT_ONCE = Number(process.env.MUKON_TEST_AT_ONCE ?? 1);
 const MAX_CLOCK_ERROR_MS = 50;
 const CLOCK_READINGS = 5;
-/** One answer a line, when it is asked for one. */
-const SCRIPT = `
-while read -r question; do
-  case $question in
-    random) head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \\n'; echo ;;
-    uuid) cat /proc/sys/kernel/random/uuid ;;
-    boot) cat /proc/sys/kernel/random/boot_id ;;
-    host) hostname ;;
-    stack) sed -n 's/ .*\\[stack\\]//p' /proc/self/maps ;;
-    clock) adjtimex | sed -n 's/.*time.tv_.*: *//p' | tr '\\n' ' '; echo ;;
-  esac
-done`;
+/** Steps of 64 ns: how far two looks at one secret may lie apart, on a machine that is busy. */
+const SAME_SECRET_STEPS = (150 * 1e6) / 64;
+const SEQUENCE_NUMBERS = 2 ** 32;
 
 let world: TemplateWorld;
 let template: string;
+let image: string;
 before(async () => {
   world = new TemplateWorld();
   template = await world.build();
+  const layout = join(world.directory, "probe");
+  await writeProbeImage(layout);
+  image = `oci:${layout}`;
+  const { code, stderr } = await mukon(["image", "pull", image]);
+  assert.equal(code, 0, stderr);
 });
 after(() => world.end());
 
-interface Clone {
-  random: string;
+interface Facts {
+  kernel: string;
+  openssl: string;
   uuid: string;
   boot: string;
   host: string;
   stack: string;
+  /** Empty: none. */
+  machine: string;
+  /** What two pairs of ports make of the kernel's secret, and the same again. */
+  sequences: [number, number, number, number];
+}
+
+interface Clone extends Facts {
   /** How far the clock is off for certain, whatever the way to it took. */
   clockErrorMs: number;
 }
 
-test(`${CLONES} clones share no random byte, no uuid, no boot id, no name; their clocks are right`, async () => {
+test(`${CLONES} clones have nothing random in common, nor a name; their clocks are right`, async () => {
   const clones: Clone[] = [];
-  for (let count = 0; count < CLONES; count++) clones.push(await lookIntoClone());
-  for (const fact of ["random", "uuid", "boot", "host", "stack"] as const) {
+  while (clones.length < CLONES) {
+    const count = Math.min(AT_ONCE, CLONES - clones.length);
+    clones.push(...(await Promise.all(Array.from({ length: count }, lookIntoClone))));
+  }
+  for (const fact of ["kernel", "openssl", "uuid", "boot", "host", "stack"] as const) {
     const values = clones.map((clone) => clone[fact]);
     assert.ok(
       values.every((value) => value.length >= 10),
@@ -53,58 +64,70 @@ test(`${CLONES} clones share no random byte, no uuid, no boot id, no name; their
     );
     assert.equal(new Set(values).size, CLONES, `${fact}: ${values.join(", ")}`);
   }
+  // Containers have the machine id of their image, if that has one; the guest has none to give.
+  assert.deepEqual([...new Set(clones.map(({ machine }) => machine))], [""]);
+  assertOwnSequences(clones.map(({ sequences }) => sequences));
   const off = clones.map(({ clockErrorMs }) => clockErrorMs);
   assert.ok(Math.max(...off) <= MAX_CLOCK_ERROR_MS, `off by ms: ${off.join(", ")}`);
   await world.assertNothingLeft();
 });
 
+/** One look at a clone's secret is like the next one, and like none at any other clone's. */
+function assertOwnSequences(all: readonly Facts["sequences"][]): void {
+  for (const [first, second, firstAgain, secondAgain] of all) {
+    assert.ok(isSameSecret([first, second], [firstAgain, secondAgain]), "no pattern to compare");
+  }
+  const pairs = all.map(([first, second]): [number, number] => [first, second]);
+  for (const [index, pair] of pairs.entries()) {
+    const twin = pairs.slice(index + 1).findIndex((other) => isSameSecret(pair, other));
+    assert.equal(twin, -1, `clones ${index} and ${index + 1 + twin} begin connections alike`);
+  }
+}
+
+function isSameSecret(some: [number, number], others: [number, number]): boolean {
+  return some.every((value, index) => {
+    const apart = Math.abs(value - (others[index] ?? 0));
+    return Math.min(apart, SEQUENCE_NUMBERS - apart) <= SAME_SECRET_STEPS;
+  });
+}
+
 async function lookIntoClone(): Promise<Clone> {
-  const child = startMukon(["run", "--rm", "-i", "busybox", "sh", "-c", SCRIPT]);
+  const child = startMukon(["run", "--rm", "-i", image]);
   const ended = outcomeOf(child);
-  const ask = conversation(child);
-  const random = await ask("random");
-  assert.equal(startedFrom(), template, "the pod was booted");
-  const clone: Clone = {
-    random,
-    uuid: await ask("uuid"),
-    boot: await ask("boot"),
-    host: await ask("host"),
-    stack: await ask("stack"),
-    clockErrorMs: await clockError(ask),
-  };
+  const ask = conversation(child, ended);
+  const facts = (await ask("facts")) as Facts;
+  for (const key of listSandboxes()) {
+    assert.equal(readSandboxState(key)?.template ?? template, template, "the pod was booted");
+  }
+  const clockErrorMs = await clockError(ask as (question: "clock") => Promise<{ nowMs: number }>);
   child.stdin?.end();
   const { code, stderr } = await ended;
   assert.equal(code, 0, stderr);
-  return clone;
+  return { ...facts, clockErrorMs };
 }
 
-function startedFrom(): string | undefined {
-  const [key = ""] = listSandboxes();
-  return readSandboxState(key)?.template;
-}
-
-function conversation(child: ChildProcess): (question: string) => Promise<string> {
+function conversation(
+  child: ChildProcess,
+  ended: Promise<{ stderr: string }>,
+): (question: string) => Promise<unknown> {
   assert.ok(child.stdout && child.stdin);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return async (question) => {
     child.stdin?.write(`${question}\n`);
     const line = await lines.next();
-    assert.ok(line.done !== true, `no answer to ${question}`);
-    return line.value.trim();
+    if (line.done === true) throw new Error(`no answer to ${question}: ${(await ended).stderr}`);
+    return JSON.parse(line.value);
   };
 }
 
 /** The guest read its clock between question and answer: what it says must lie between them. */
-async function clockError(ask: (question: string) => Promise<string>): Promise<number> {
+async function clockError(ask: (question: "clock") => Promise<{ nowMs: number }>): Promise<number> {
   let error = 0;
   for (let count = 0; count < CLOCK_READINGS; count++) {
     const asked = Date.now();
-    const [seconds = Number.NaN, microseconds = Number.NaN] = (await ask("clock"))
-      .split(" ")
-      .map(Number);
+    const { nowMs } = await ask("clock");
     const answered = Date.now();
-    const told = seconds * 1000 + microseconds / 1000;
-    error = Math.max(error, asked - told, told - answered);
+    error = Math.max(error, asked - nowMs, nowMs - answered);
   }
   return error;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** What Docker gives to a container that asks for nothing. */
+/** The capabilities that Docker gives to a container that asks for nothing. */
 export const DEFAULT_CAPABILITIES = [
   "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
