@@ -2,6 +2,7 @@
 import { MukonError } from "../../errors/mukon-error.ts";
 import { deleteShim } from "../shim/program.ts";
 import { connectToTask, type TaskClient } from "../shim/task-client.ts";
+import { leaveNetwork } from "./network.ts";
 import { type ContainerExit, readExit, writeExit } from "./record.ts";
 import { removeBundle } from "./store.ts";
 
@@ -11,11 +12,13 @@ const SIGKILL = 9;
 export async function finishTask(task: TaskClient, id: string): Promise<void> {
   await task.delete({ id }).catch(() => {});
   await task.shutdown(id).catch(() => {});
+  await leaveNetwork(id).catch(() => {});
 }
 
 /** Removes the pod, whatever state it is in, then the bundle and the name. */
 export async function removeBundleAndShim(id: string, name: string | undefined): Promise<void> {
   await deleteShim(id);
+  await leaveNetwork(id);
   removeBundle(id, name);
 }
 
