@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type RunOptions, run } from "../../src/linux/run.ts";
@@ -45,9 +45,11 @@ export class NetworkWorld {
     return join(NAMES, full);
   }
 
-  async removeNamespace(path: string): Promise<void> {
+  /** From here on another namespace has the name of the first one, which is gone. */
+  async replace(path: string, other: string): Promise<void> {
     await run(["ip", "netns", "del", path.slice(NAMES.length + 1)]);
-    this.#names.splice(this.#names.indexOf(path.slice(NAMES.length + 1)), 1);
+    writeFileSync(path, "");
+    await run(["mount", "--bind", other, path]);
   }
 
   /** What a program prints that runs in the namespace. */
