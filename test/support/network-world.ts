@@ -6,6 +6,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type RunOptions, run } from "../../src/linux/run.ts";
 
+const FETCH = `
+const ask = async (left) => {
+  const answer = await fetch(process.argv[1]).catch((error) => {
+    if (left === 0) throw error;
+  });
+  if (answer !== undefined) return process.stdout.write(await answer.text());
+  setTimeout(ask, 250, left - 1);
+};
+ask(40);`;
 const PLUGINS = "/usr/lib/cni";
 const NAMES = "/run/netns";
 
@@ -71,6 +80,11 @@ export class NetworkWorld {
       child.stdout?.once("data", (chunk: Buffer) => done(chunk.toString().trim()));
       child.once("close", () => fail(new Error("the server ended")));
     });
+  }
+
+  /** What a web server answers, asked from a namespace; it may be starting still. */
+  async fetch(namespace: string, url: string): Promise<string> {
+    return await this.in(namespace, [process.execPath, "-e", FETCH, url], { timeoutMs: 60_000 });
   }
 
   /** A real CNI plugin, run as container engines do, with the test's host as its host. */

@@ -88,8 +88,11 @@ export async function createBundle(
     writeRecord(record);
     return { record, mounts };
   } catch (error) {
-    await leaveNetwork(id);
-    removeBundle(id, name);
+    // What cannot be given back now stays in the bundle, for mukon gc.
+    await leaveNetwork(id).then(
+      () => removeBundle(id, name),
+      () => {},
+    );
     throw error;
   }
 }

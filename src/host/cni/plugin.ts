@@ -2,7 +2,7 @@
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
-import { MukonError } from "../../errors/mukon-error.ts";
+import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import { run } from "../../linux/run.ts";
 import type { CniNetwork, CniPlugin } from "./networks.ts";
 
@@ -44,15 +44,24 @@ export async function addToNetwork(network: CniNetwork, target: CniTarget): Prom
   return previous ?? { ips: [] };
 }
 
-/** The other way round, also for what was only half made; a plugin that fails stops the rest. */
+/**
+ * The other way round, also for what was only half made. A plugin that fails does not keep the
+ * others from it; one that is not installed has made nothing that could be taken back here.
+ * @throws CNI_FAILED of the first that failed
+ */
 export async function removeFromNetwork(
   network: CniNetwork,
   target: CniTarget,
   previous: CniResult | undefined,
 ): Promise<void> {
+  const failures: MukonError[] = [];
   for (const plugin of network.plugins.toReversed()) {
-    await runPlugin("DEL", { network, plugin, target, previous });
+    await runPlugin("DEL", { network, plugin, target, previous }).catch((error: unknown) => {
+      const known = asMukonError(error);
+      if (known.code !== "CNI_PLUGIN_MISSING") failures.push(known);
+    });
   }
+  if (failures[0] !== undefined) throw failures[0];
 }
 
 interface PluginCall {

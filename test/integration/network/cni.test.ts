@@ -8,8 +8,6 @@ import { mukon, type Outcome } from "../../support/mukon.ts";
 import { cannotNetwork, NetworkWorld } from "../../support/network-world.ts";
 import { PodWorld } from "../../support/pod-world.ts";
 
-const GET = `fetch(process.argv[1]).then((r) => r.text()).then((t) => process.stdout.write(t))`;
-
 let world: PodWorld;
 let network: NetworkWorld;
 let under: string[];
@@ -59,8 +57,7 @@ test("a container in the bridge network is reached by its port", {
   const address = web.state.network?.[0]?.addresses[0]?.split("/")[0] ?? "none";
 
   await t.test("from the host, and from nowhere else unless that is said", async () => {
-    const get = (url: string): Promise<string> =>
-      network.inHost([process.execPath, "-e", GET, url], { timeoutMs: 30_000 });
+    const get = (url: string): Promise<string> => network.fetch(network.host, url);
     assert.match(await get("http://127.0.0.1:18080/hosts"), new RegExp(`^${address} web$`, "m"));
     assert.match(await get(`http://${address}/hosts`), /localhost/);
     await network.inHost(["ip", "addr", "add", "10.77.0.1/32", "dev", "lo"]);

@@ -51,13 +51,6 @@ const bridge = (name: string, subnets: string[], routes: unknown[] = []) => ({
   },
 });
 
-const GET = "fetch(process.argv[1]).then((r) => r.text()).then((t) => process.stdout.write(t))";
-
-/** What a program of the host's fetches that runs in the namespace. */
-function get(namespace: string, url: string): Promise<string> {
-  return network.in(namespace, [process.execPath, "-e", GET, url], { timeoutMs: 30_000 });
-}
-
 class NetworkedPod {
   readonly bundle: Bundle;
   readonly namespace: string;
@@ -230,7 +223,7 @@ test("two pods have the network that CNI gave them", { skip: cannotNetwork }, as
       await a.assertRuns(`ping -c 1 -W 5 -s 4000 ${b4}`);
       await a.assertRuns(`wget -q -O - http://${b4}/hosts | grep localhost`);
       for (const host of [b4, `[${b6}]`]) {
-        assert.match(await get(network.host, `http://${host}/hosts`), /localhost/);
+        assert.match(await network.fetch(network.host, `http://${host}/hosts`), /localhost/);
       }
     },
   );
@@ -268,7 +261,7 @@ test("two pods have the network that CNI gave them", { skip: cannotNetwork }, as
     assert.equal((await network.traces(pods.a)).length, 4);
     await a.end();
     assert.deepEqual(await network.traces(pods.a), []);
-    assert.match(await get(pods.a, "http://10.99.0.1/hash"), /^[0-9a-f]{64}$/);
+    assert.match(await network.fetch(pods.a, "http://10.99.0.1/hash"), /^[0-9a-f]{64}$/);
   });
 
   await t.test("so does one whose shim, or whose VMM, is killed", async () => {
