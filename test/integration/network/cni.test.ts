@@ -21,8 +21,8 @@ before(async () => {
 });
 after(async () => {
   if (cannotNetwork) return;
-  await world.end();
   await network.end();
+  await world.end();
 });
 
 const inHost = (...args: string[]): Promise<Outcome> => mukon(args, { under });
