@@ -74,7 +74,9 @@ export class NetworkWorld {
   /** A Node program that runs in the namespace until the end of the test; its first line. */
   async serve(namespace: string, script: string): Promise<string> {
     const argv = [`--net=${namespace}`, "--", process.execPath, "-e", script];
-    const child = spawn("nsenter", argv, { stdio: ["ignore", "pipe", "inherit"] });
+    // Without our environment, which would make it one of the pods' processes.
+    const env = { PATH: process.env.PATH };
+    const child = spawn("nsenter", argv, { env, stdio: ["ignore", "pipe", "inherit"] });
     this.#children.push(child);
     return await new Promise((done, fail) => {
       child.stdout?.once("data", (chunk: Buffer) => done(chunk.toString().trim()));
