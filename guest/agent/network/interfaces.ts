@@ -11,7 +11,8 @@ import { findPciDevice } from "../storage/pci.ts";
 import type { IpCommand } from "./ip-command.ts";
 
 export const NET_DIRECTORY = "/sys/class/net";
-const TIMEOUT_MS = 5000;
+/** A machine that is emulated on a busy host takes its time to notice. */
+const TIMEOUT_MS = 20_000;
 const POLL_MS = 20;
 const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,14}$/;
 
