@@ -4,11 +4,10 @@
 export const PMEM_MODULES = ["virtio_pmem", "nd_pmem", "erofs"];
 /** Loaded in the initramfs only when the image is on a disk. */
 export const DISK_MODULES = ["virtio_blk"];
-/** Loaded while the agent starts: what containers' root file systems need. */
-export const CONTAINER_MODULES = ["virtio_blk", "overlay"];
+/** Loaded while the agent starts: what containers' root file systems and network cards need. */
+export const CONTAINER_MODULES = ["virtio_blk", "overlay", "virtio_net"];
 /** In the image for whoever asks (`modprobe`, or the kernel itself). */
 export const OPTIONAL_MODULES = [
-  "virtio_net",
   "virtio_rng",
   "virtio_balloon",
   "virtio_mem",

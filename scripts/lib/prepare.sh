@@ -4,9 +4,9 @@
 # Sourced with the repository as working directory.
 
 # What mukon needs at run time and to build its guest image.
-RUNTIME_PACKAGES="debian-archive-keyring qemu-system-x86 util-linux passwd e2fsprogs erofs-utils skopeo umoci zstd xz-utils ca-certificates"
+RUNTIME_PACKAGES="debian-archive-keyring qemu-system-x86 util-linux passwd e2fsprogs erofs-utils iproute2 skopeo umoci zstd xz-utils ca-certificates"
 # What only the tests need: a second runtime, and real clients.
-TEST_PACKAGES="containerd runc attr libcap2-bin iproute2 libnss-systemd python3 docker-registry"
+TEST_PACKAGES="containerd runc attr libcap2-bin containernetworking-plugins iptables libnss-systemd python3 docker-registry"
 # What makes and drives the test host (scripts/testhost).
 TESTHOST_PACKAGES="mmdebstrap openssh-client"
 

@@ -41,6 +41,18 @@ const sandboxState = v.object({
   template: v.optional(v.string()),
   /** How it came by that template's memory. */
   templateMemory: v.optional(v.picklist(["shared", "copied"])),
+  /** Its interfaces, each with the tap device that the VMM has; none: it has no network. */
+  network: v.optional(
+    v.array(
+      v.object({
+        name: v.string(),
+        mac: v.string(),
+        tap: v.string(),
+        /** With their prefixes: `10.1.0.2/16`. */
+        addresses: v.array(v.string()),
+      }),
+    ),
+  ),
   /** ISO 8601. */
   createdAt: v.string(),
   identity: v.optional(identity),

@@ -11,6 +11,7 @@ import { Guest, type GuestStreams } from "./guest/guest.ts";
 import { Containers } from "./process/containers.ts";
 import { containerRequests } from "./requests/container-requests.ts";
 import type { KeeperContext } from "./requests/context.ts";
+import { networkRequests } from "./requests/network-requests.ts";
 import { processRequests } from "./requests/process-requests.ts";
 import { sandboxRequests } from "./requests/sandbox-requests.ts";
 import { volumeRequests } from "./requests/volume-requests.ts";
@@ -75,6 +76,7 @@ export class Keeper {
       ...containerRequests(context),
       ...processRequests(context),
       ...volumeRequests(context),
+      ...networkRequests(context),
       boot: async (params, descriptors) => {
         const result = await sandbox.boot(params, descriptors);
         // Until here a loss is the failure of this request; from here on it is an event.

@@ -20,6 +20,7 @@ const PACKAGES: Record<string, string> = {
   zstd: "zstd",
   xz: "xz-utils",
   ip: "iproute2",
+  tc: "iproute2",
 };
 
 /** The Debian package that a program comes from, when it is one that mukon uses. */

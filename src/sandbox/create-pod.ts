@@ -8,7 +8,8 @@ import { asMukonError, MukonError } from "../errors/mukon-error.ts";
 import { sandboxKey } from "../host/sandbox-key.ts";
 import type { Logger } from "../logging/logger.ts";
 import { adoptMachine, bootGuest, type GuestListener, unlessLost } from "./boot-guest.ts";
-import { type Machine, type MachineDraft, startMachine } from "./machine.ts";
+import { all, type Machine, type MachineDraft, startMachine } from "./machine.ts";
+import { connectNetwork, type PodNetwork, plugNetwork } from "./network.ts";
 import { OwnedDescriptors } from "./owned-descriptors.ts";
 import type { Pod } from "./pod.ts";
 import { openPodJournal, tearDownOwn } from "./pod-journal.ts";
@@ -36,6 +37,8 @@ export interface PodRequest {
   hostname: string;
   /** Lines of resolv.conf; none: the guest's own. */
   dns: readonly string[];
+  /** Path of the network namespace that the pod is to be seen in; none: it has no network. */
+  networkNamespace?: string | undefined;
   log: Logger;
   /** Called when the sandbox has its directory, which may be more than once. */
   onJournal?: () => void;
@@ -102,22 +105,34 @@ async function configure(request: PodRequest): Promise<LoadedConfiguration> {
 }
 
 async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise<Pod> {
+  const { request, stages, mayClone, loaded } = attempt;
   const draft = await beginDraft(attempt);
   onBegun();
+  // Not the draft's: those are closed before the guest boots.
+  const taps = new OwnedDescriptors();
+  let mayBlameTemplate = true;
   let machine: Machine | undefined;
   let adopted: ReturnType<typeof adoptMachine> | undefined;
   try {
-    machine = await startMachine(draft);
-    adopted = adoptMachine(draft, machine, attempt.request.onEvent);
+    const [started, network] = await all<[Machine, PodNetwork | undefined]>(
+      startMachine(draft),
+      stages.run("network", () => connectNetwork(draft, request.networkNamespace, taps)),
+    );
+    machine = started;
+    adopted = adoptMachine(draft, machine, request.onEvent);
     await bootGuest(draft, machine, adopted);
     await prepareSandbox(attempt, adopted);
+    mayBlameTemplate = false;
+    await plugCards(draft, adopted, network);
   } catch (error) {
-    const suspect = adopted && machine && (await suspectTemplate(machine, error));
+    const suspect =
+      mayBlameTemplate && adopted && machine && (await suspectTemplate(machine, error));
     const isOurs = await undo(draft, adopted?.pod);
-    if (suspect !== undefined && isOurs) throw new FailedClone(suspect, error);
+    if (typeof suspect === "string" && isOurs) throw new FailedClone(suspect, error);
     throw error;
+  } finally {
+    taps.closeAll();
   }
-  const { request, stages, mayClone, loaded } = attempt;
   const { template, description } = machine;
   request.log.info("pod started", { stages: stages.all, template });
   const isMissed = mayClone && template === undefined && loaded.configuration.mukon.buildTemplates;
@@ -148,6 +163,17 @@ async function prepareSandbox(
     const prepared = pod.keeper.prepareSandbox({ sandboxId, hostname, dns: [...dns] });
     stages.add((await unlessLost(prepared, loss)).stages);
   });
+}
+
+async function plugCards(
+  draft: MachineDraft,
+  { pod, loss }: ReturnType<typeof adoptMachine>,
+  network: PodNetwork | undefined,
+): Promise<void> {
+  if (network === undefined) return;
+  await draft.stages.run("cards", () =>
+    unlessLost(plugNetwork(draft.key, network, pod.keeper), loss),
+  );
 }
 
 /**

@@ -81,6 +81,8 @@ export class KeeperClient {
   prepareSandbox = this.#method("prepareSandbox");
   attachDisk = this.#method("attachDisk");
   detachDisk = this.#method("detachDisk");
+  attachCard = this.#method("attachCard");
+  setUpNetwork = this.#method("setUpNetwork");
   putVolumeEntry = this.#method("putVolumeEntry");
   createContainer = this.#method("createContainer");
   startContainer = this.#method("startContainer");

@@ -106,7 +106,7 @@ function cloneOf(draft: MachineDraft, description: MachineDescription): Clone | 
 }
 
 /** Waits for all even if one fails: nothing may be acquired while all is being undone. */
-async function all<Results extends unknown[]>(
+export async function all<Results extends unknown[]>(
   ...works: { [Index in keyof Results]: Promise<Results[Index]> }
 ): Promise<Results> {
   await Promise.allSettled(works);

@@ -97,7 +97,7 @@ export async function waitUntilReady(emulator: Emulator, timeoutMs: number): Pro
     await sleep(POLL_MS);
   }
   throw new TestHostError(`the test host did not come up:\n${lastLines(readText(paths.console))}`, {
-    hint: "its whole console: scripts/testhost console",
+    hint: "a busy machine may be too slow; build it again: scripts/testhost build",
   });
 }
 

@@ -43,7 +43,7 @@ export async function writeSharedDisks(paths: SharedDisks): Promise<void> {
 
 async function makeImage(path: string, directory: string, options: string[]): Promise<void> {
   await truncate(path, 0);
-  await run(["mkfs.erofs", "--quiet", "-x-1", "-T0", ...options, path, directory]);
+  await run(["mkfs.erofs", "--quiet", "-x-1", ...options, path, directory]);
   const { size } = await stat(path);
   if (size <= SHARED_DISK_BYTES) return;
   throw new TestHostError(`${directory} does not fit on a disk of ${SHARED_DISK_BYTES} bytes`, {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readdirSync, realpathSync } from "node:fs";
+import { readdirSync, realpathSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,8 +10,9 @@ import { Family, type Interface } from "../schema/types.ts";
 import { findPciDevice } from "../storage/pci.ts";
 import type { IpCommand } from "./ip-command.ts";
 
-const NET_DIRECTORY = "/sys/class/net";
-const TIMEOUT_MS = 5000;
+export const NET_DIRECTORY = "/sys/class/net";
+/** A machine that is emulated on a busy host takes its time to notice. */
+const TIMEOUT_MS = 20_000;
 const POLL_MS = 20;
 const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,14}$/;
 
@@ -22,14 +23,37 @@ export async function updateInterface(ip: IpCommand, wanted: InterfaceSpec): Pro
   const name = checkName(wanted.name || wanted.device);
   const current = await waitForCard(wanted);
   if (current !== name) {
-    await ip("link", "set", "dev", current, "down");
-    await ip("link", "set", "dev", current, "name", name);
+    await makeWay(ip, name);
+    await rename(ip, current, name);
   }
   if (wanted.mtu > 0n) await ip("link", "set", "dev", name, "mtu", wanted.mtu.toString());
+  trustAddresses(name);
   await ip("addr", "flush", "dev", name);
   await ip("link", "set", "dev", name, "up");
   for (const { address, mask } of wanted.ipAddresses) {
     await ip("addr", "replace", `${checkAddress(address)}/${checkPrefix(mask)}`, "dev", name);
+  }
+}
+
+async function rename(ip: IpCommand, current: string, name: string): Promise<void> {
+  await ip("link", "set", "dev", current, "down");
+  await ip("link", "set", "dev", current, "name", name);
+}
+
+/** Another card may have the name from the kernel, and get its own one only after this one. */
+async function makeWay(ip: IpCommand, name: string): Promise<void> {
+  const names = readdirSync(NET_DIRECTORY);
+  if (!names.includes(name)) return;
+  const free = names.map((_, index) => `mukon${index}`).find((one) => !names.includes(one));
+  await rename(ip, name, free ?? `mukon${names.length}`);
+}
+
+/** Who gave the addresses out has made sure that nobody else has them: no second of waiting. */
+function trustAddresses(name: string): void {
+  try {
+    writeFileSync(`/proc/sys/net/ipv6/conf/${name}/accept_dad`, "0");
+  } catch {
+    // A kernel without IPv6.
   }
 }
 
@@ -80,18 +104,19 @@ async function waitForCard(wanted: InterfaceSpec): Promise<string> {
   }
 }
 
+/** By its place, where that is known: two cards may well have the same address. */
 function findCard(wanted: InterfaceSpec): string | undefined {
   const names = readdirSync(NET_DIRECTORY);
-  if (wanted.hwAddr !== "") {
-    const address = wanted.hwAddr.toLowerCase();
-    return names.find((name) => read(name, "address") === address);
-  }
   if (wanted.devicePath !== "") {
     const device = findPciDevice(wanted.devicePath);
     return names.find(
       (name) =>
         device !== undefined && realpathSync(join(NET_DIRECTORY, name)).startsWith(`${device}/`),
     );
+  }
+  if (wanted.hwAddr !== "") {
+    const address = wanted.hwAddr.toLowerCase();
+    return names.find((name) => read(name, "address") === address);
   }
   return names.find((name) => name === wanted.device);
 }

@@ -8,6 +8,8 @@ import type { IpCommand } from "./ip-command.ts";
 export type RouteSpec = Infer<typeof Route>;
 
 const SCOPES: Readonly<Record<number, string>> = { 200: "site", 253: "link", 254: "host" };
+/** RTNH_F_ONLINK: the gateway is a neighbour, whatever the addresses say. */
+const IS_ON_LINK = 0x4;
 /** RTF_UP and RTF_GATEWAY of /proc/net/ipv6_route. */
 const IS_UP = 0x1;
 
@@ -33,6 +35,7 @@ export function routeArguments(route: RouteSpec): string[] {
     ...(route.source === "" ? [] : ["src", checkAddress(route.source)]),
     ...(scope === undefined || route.gateway !== "" ? [] : ["scope", scope]),
     ...(route.mtu === 0 ? [] : ["mtu", String(route.mtu)]),
+    ...((route.flags & IS_ON_LINK) === 0 || route.gateway === "" ? [] : ["onlink"]),
   ];
 }
 

@@ -4,6 +4,7 @@ import { AgentError, Status } from "../errors.ts";
 import { reseedRandom, setClock } from "../native/clock-and-random.ts";
 import { listInterfaces, updateInterface } from "../network/interfaces.ts";
 import { ipCommand } from "../network/ip-command.ts";
+import { addNeighbours } from "../network/neighbours.ts";
 import { listRoutes, updateRoutes } from "../network/routes.ts";
 import { copyFile } from "../sandbox/copy-file.ts";
 import { addMemory, guestDetails, onlineCpusAndMemory, volumeStats } from "../sandbox/guest.ts";
@@ -124,6 +125,10 @@ function networkMethods(reaper: Reaper): Record<string, Method> {
     UpdateRoutes: method([schema.UpdateRoutesRequest, schema.Routes], async (request) => {
       await updateRoutes(ip, request.routes?.routes ?? []);
       return { routes: listRoutes() };
+    }),
+    AddARPNeighbors: method([schema.AddArpNeighborsRequest, schema.Empty], (request) => {
+      addNeighbours(request.neighbors?.neighbors ?? []);
+      return {};
     }),
     ListInterfaces: method([schema.Empty, schema.Interfaces], () => ({
       interfaces: listInterfaces(),

@@ -17,10 +17,12 @@ export function addPsCommand(program: Command): void {
       requireRoot("ps");
       const { containerState } = await import("../container/state.ts");
       const { listContainers } = await import("../container/store.ts");
+      const { addressesOf } = await import("../container/addresses.ts");
       const all = await Promise.all(
         listContainers().map(async (record) => ({
           ...record,
           ...(await containerState(record.id)),
+          addresses: addressesOf(record.id),
         })),
       );
       const shown = all.filter(
@@ -37,9 +39,12 @@ export function addPsCommand(program: Command): void {
         shorten(container.command.join(" ")),
         formatAge(container.createdAt),
         container.exit === undefined ? container.status : `exited (${container.exit.status})`,
+        container.addresses[0] ?? "-",
         container.name,
       ]);
-      printLine(formatTable(["ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAME"], rows));
+      printLine(
+        formatTable(["ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "ADDRESS", "NAME"], rows),
+      );
     });
 }
 

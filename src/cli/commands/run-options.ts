@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isAbsolute, resolve } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
+import type { PortMapping } from "../../host/cni/plugin.ts";
 import { checkContainerName } from "../container/identifier.ts";
 import { parsePairs } from "../io/pairs.ts";
 import { type ByteRange, parseBytes, parseCount, parseDuration, usage } from "../io/quantities.ts";
+import { parseNameServer, parseNetwork, parsePort } from "./network-options.ts";
 
 /** The options of `mukon run` as commander gives them. */
 export interface RawRunOptions {
@@ -30,6 +32,9 @@ export interface RawRunOptions {
   pull?: string;
   rootfs?: string;
   volume?: string[];
+  network?: string;
+  publish?: string[];
+  dns?: string[];
 }
 
 /** A file or directory of the host's, and where the container sees it. */
@@ -64,6 +69,10 @@ export interface RunOptions {
   pull: "missing" | "always" | "never";
   rootfs?: string;
   volumes: VolumeOption[];
+  /** `none`, the path of a network namespace, or the name of a CNI network. */
+  network: string;
+  ports: PortMapping[];
+  nameServers: string[];
 }
 
 const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62})$/;
@@ -99,6 +108,9 @@ export function checkRunOptions(raw: RawRunOptions): RunOptions {
     timeoutMs: given(raw.timeout, (text) => parseDuration("--timeout", text)),
     rootfs: raw.rootfs,
     volumes: (raw.volume ?? []).map(parseVolume),
+    network: parseNetwork(raw.network ?? "none"),
+    ports: (raw.publish ?? []).map(parsePort),
+    nameServers: (raw.dns ?? []).map(parseNameServer),
   };
 }
 

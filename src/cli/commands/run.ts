@@ -47,6 +47,20 @@ export function addRunCommand(program: Command): void {
       "mount a small file, or a small directory read-only, of this host",
       collect,
     )
+    .option(
+      "--network <network>",
+      "none, a CNI network such as bridge, or the path of a network namespace (default: none)",
+    )
+    .option(
+      "-p, --publish <[ADDRESS:]PORT:PORT[/udp]>",
+      "lead a port of this host (of 127.0.0.1, unless told otherwise) to one of the container",
+      collect,
+    )
+    .option(
+      "--dns <address>",
+      "name server of the container (default: as the network or this host has it)",
+      collect,
+    )
     .option("--annotation <KEY=VALUE>", "set an annotation of the pod", collect)
     .option("--config <file>", "configuration.toml to use")
     .option("--hypervisor <name>", "qemu")

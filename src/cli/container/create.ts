@@ -10,6 +10,7 @@ import { interruptible } from "../io/interruptible.ts";
 import { printNote } from "../output/print.ts";
 import { containerEnvironment } from "./environment.ts";
 import { newContainerId } from "./identifier.ts";
+import { joinNetwork, leaveNetwork } from "./network.ts";
 import { bundlePaths } from "./paths.ts";
 import { type ContainerRecord, writeRecord } from "./record.ts";
 import { makeScratchDisk } from "./scratch.ts";
@@ -56,6 +57,8 @@ export async function createBundle(
   let name: string | undefined;
   try {
     name = claimName(id, options.name);
+    const hostname = options.hostname ?? id;
+    const network = await joinNetwork(id, hostname, options);
     const spec = makeSpec({
       id,
       command,
@@ -67,11 +70,12 @@ export async function createBundle(
       }),
       workingDirectory: options.workingDirectory ?? image.config.workingDir,
       user: lookUpUser(image.accounts, options.user ?? image.config.user),
-      hostname: options.hostname ?? id,
+      hostname,
+      networkNamespace: network.namespace,
       terminal: input.terminal,
       readOnly: options.readOnly,
       annotations: options.annotations,
-      volumes: options.volumes,
+      volumes: [...network.mounts, ...options.volumes],
       memoryBytes: options.memoryBytes,
       cpus: options.cpus,
       pidsLimit: options.pidsLimit,
@@ -84,7 +88,11 @@ export async function createBundle(
     writeRecord(record);
     return { record, mounts };
   } catch (error) {
-    removeBundle(id, name);
+    // What cannot be given back now stays in the bundle, for mukon gc.
+    await leaveNetwork(id).then(
+      () => removeBundle(id, name),
+      () => {},
+    );
     throw error;
   }
 }

@@ -5,6 +5,7 @@ import { loadConfiguration, loadedDefaults } from "../../config/load.ts";
 import { directoryNames } from "../../linux/directory-names.ts";
 import { isSameProcess } from "../../linux/process-status.ts";
 import { deleteShim } from "../shim/program.ts";
+import { leaveNetwork } from "./network.ts";
 import { bundlePaths, namesDirectory } from "./paths.ts";
 import { type ContainerRecord, readRecord, writeExit } from "./record.ts";
 import { removeBundleAndShim } from "./remove.ts";
@@ -28,6 +29,10 @@ export async function collectBundles(now = Date.now()): Promise<string[]> {
     if (isYoung(bundlePaths(id).directory, now)) continue;
     const fate = await fateOf(id);
     if (fate === "keep") continue;
+    if (fate === "settle") {
+      await leaveNetwork(id);
+      continue;
+    }
     if (fate === "end") await endAndKeepRecord(id);
     else await removeBundleAndShim(id, undefined);
     removed.push(`${fate === "end" ? "pod of container" : "bundle"} ${id}`);
@@ -42,8 +47,8 @@ async function scratchDirectoryHere(): Promise<string> {
   return scratchDirectory(loaded.configuration.mukon.scratchDirectory);
 }
 
-/** `end`: the pod goes, and the record stays, since `--rm` was not given. */
-async function fateOf(id: string): Promise<"keep" | "end" | "remove"> {
+/** `end`: the pod goes, and the record stays, since `--rm` was not given; `settle`: it has gone. */
+async function fateOf(id: string): Promise<"keep" | "settle" | "end" | "remove"> {
   let record: ContainerRecord;
   try {
     record = readRecord(id);
@@ -53,7 +58,7 @@ async function fateOf(id: string): Promise<"keep" | "end" | "remove"> {
   const { pid, startTime } = record.client;
   if (isSameProcess(pid, BigInt(startTime))) return "keep";
   const { status } = await containerState(id);
-  if (status === "exited") return record.removeAtExit ? "remove" : "keep";
+  if (status === "exited") return record.removeAtExit ? "remove" : "settle";
   if (status === "running" || status === "paused") {
     if (record.detached) return "keep";
     return record.removeAtExit ? "remove" : "end";
@@ -63,6 +68,7 @@ async function fateOf(id: string): Promise<"keep" | "end" | "remove"> {
 
 async function endAndKeepRecord(id: string): Promise<void> {
   await deleteShim(id);
+  await leaveNetwork(id);
   writeExit(id, { status: KILLED, at: new Date().toISOString() });
 }
 

@@ -22,6 +22,10 @@ export interface BundlePaths {
   shimLog: string;
   /** Address of the shim's socket, as the shim prints it. */
   address: string;
+  /** What of a network was made for it, and how to take it back. */
+  network: string;
+  hosts: string;
+  resolvConf: string;
   /** A link to the writable disk of the container, when it has one. */
   scratch: string;
 }
@@ -46,6 +50,9 @@ export function bundlePaths(id: string): BundlePaths {
     output: join(directory, "output.log"),
     shimLog: join(directory, "log"),
     address: join(directory, "address"),
+    network: join(directory, "network.json"),
+    hosts: join(directory, "hosts"),
+    resolvConf: join(directory, "resolv.conf"),
     scratch: join(directory, "scratch.img"),
   };
 }

@@ -6,6 +6,7 @@ import { sandboxKey } from "../../host/sandbox-key.ts";
 import { sandboxDirectory } from "../../linux/paths.ts";
 import { deleteShim, shimAddress } from "../shim/program.ts";
 import { connectToTask, type TaskClient } from "../shim/task-client.ts";
+import { leaveNetwork } from "./network.ts";
 import { NAMESPACE } from "./paths.ts";
 import { type ContainerExit, readExit, writeExit } from "./record.ts";
 import { removeBundle } from "./store.ts";
@@ -16,6 +17,7 @@ const SIGKILL = 9;
 export async function finishTask(task: TaskClient, id: string): Promise<void> {
   await task.delete({ id }).catch(() => {});
   await task.shutdown(id).catch(() => {});
+  await leaveNetwork(id).catch(() => {});
 }
 
 /**
@@ -35,6 +37,7 @@ export async function deleteEndedShim(id: string): Promise<void> {
 /** Removes the pod, whatever state it is in, then the bundle and the name. */
 export async function removeBundleAndShim(id: string, name: string | undefined): Promise<void> {
   await deleteShim(id);
+  await leaveNetwork(id);
   removeBundle(id, name);
 }
 

@@ -23,6 +23,8 @@ export interface ContainerChoices {
   cpus?: number;
   pidsLimit?: number;
   annotations: Record<string, string>;
+  /** Path of the network namespace that the pod is seen in; none: it has no network. */
+  networkNamespace?: string | undefined;
   volumes?: readonly { source: string; destination: string; readOnly: boolean }[];
 }
 
@@ -52,7 +54,10 @@ export function makeSpec(choices: ContainerChoices): OciSpec {
       })),
     ],
     linux: {
-      namespaces: ["pid", "ipc", "uts", "mount", "cgroup"].map((type) => ({ type })),
+      namespaces: [
+        ...["pid", "ipc", "uts", "mount", "cgroup"].map((type) => ({ type })),
+        { type: "network", path: choices.networkNamespace },
+      ],
       resources: resources(choices),
       cgroupsPath: `/mukon/${choices.id}`,
       maskedPaths: MASKED_PATHS,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { choice, flag, globList, integer, path, textList } from "../kinds.ts";
-import { accepted } from "./define.ts";
+import { accepted, active } from "./define.ts";
 
 /** [hypervisor.qemu]: disks, shared folders, and other devices. */
 export const QEMU_DEVICE_KEYS = {
@@ -112,10 +112,11 @@ export const QEMU_DEVICE_KEYS = {
     about: "Back the guest's memory with huge pages.",
     annotation: {},
   }),
-  disableVhostNet: accepted({
+  disableVhostNet: active({
     kind: flag(),
     default: false,
-    about: "Handle the network in QEMU instead of in the host's kernel.",
+    about:
+      "Move the frames of network cards in QEMU, also where the host's kernel offers to (`/dev/vhost-net`).",
     annotation: {},
   }),
   entropySource: accepted({

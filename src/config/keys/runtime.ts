@@ -20,10 +20,11 @@ export const RUNTIME_KEYS = {
     about: "Seconds the guest has to create a container.",
     annotation: {},
   }),
-  internetworkingModel: accepted({
+  internetworkingModel: active({
     kind: choice("tcfilter", "macvtap", "none"),
     default: "tcfilter",
-    about: "How the pod's network reaches the guest.",
+    about:
+      "How the pod's network reaches the guest: `tcfilter` hands every frame of each interface to a network card of the VM's and back; with `none` it has no card. Pods that ask for `macvtap` are refused.",
     annotation: {},
   }),
   disableGuestSeccomp: accepted({

@@ -13,6 +13,7 @@ export const LINUX_CODES = {
   SYSTEM_CALL_FAILED: "The kernel refused a system call.",
   DESCRIPTORS_NOT_SENT: "File descriptors could not be handed to another process.",
   DESCRIPTORS_TRUNCATED: "Another process sent more file descriptors than it may.",
+  TAP_UNAVAILABLE: "No tap device could be made, which a pod's network needs.",
   FIFO_INVALID: "A path that was given as a FIFO is something else.",
   LOCK_TIMEOUT: "Another process holds a lock for too long.",
 } as const;

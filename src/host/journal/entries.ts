@@ -10,6 +10,8 @@ const MIN_DEPTH = 3;
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 const path = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
 
+const interfaceName = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,14}$/));
+
 const journalEntry = v.variant("type", [
   v.object({ type: v.literal("process"), role: v.string(), pid: whole, startTime: whole }),
   /** A block of ids: number times 65536 and up. */
@@ -25,6 +27,14 @@ const journalEntry = v.variant("type", [
   v.object({ type: v.literal("file"), path }),
   v.object({ type: v.literal("socket"), path }),
   v.object({ type: v.literal("mount"), path }),
+  /** A tap device and the filters that join it to an interface, in a namespace that may be gone. */
+  v.object({
+    type: v.literal("mirror"),
+    namespace: path,
+    inode: whole,
+    interface: interfaceName,
+    tap: interfaceName,
+  }),
 ]);
 
 /** One thing that outlives the shim, and how to name it. */

@@ -5,6 +5,7 @@ import { run } from "../../linux/run.ts";
 import { removeName } from "../identity/backend.ts";
 import { ownerOfBlock } from "../identity/blocks.ts";
 import { ID_BLOCK_SIZE } from "../identity/types.ts";
+import { disconnectTap } from "../network/mirror.ts";
 import type { JournalEntry } from "./entries.ts";
 
 const REMOVE_TIMEOUT_MS = 60_000;
@@ -26,6 +27,8 @@ export async function undoEntry(entry: JournalEntry, key: string): Promise<void>
       return unmountAll(entry.path);
     case "directory":
       return await removeDirectory(entry.path);
+    case "mirror":
+      return await disconnectTap(entry);
     case "file":
     case "socket":
       return removeFile(entry.path);

@@ -7,6 +7,7 @@ import { type Step, Steps } from "../../logging/steps.ts";
 import { MAX_CONSOLE_TAIL_CHARACTERS } from "../../sandbox/messages/limits.ts";
 import { plainTail } from "../../sandbox/messages/text.ts";
 import { TtrpcClient } from "../../ttrpc/client.ts";
+import { Cards } from "../../vmm/qemu/cards.ts";
 import { DiskSlots } from "../../vmm/qemu/disk-slots.ts";
 import { Disks } from "../../vmm/qemu/disks.ts";
 import { STATE_DESCRIPTOR } from "../../vmm/qemu/launch-plan.ts";
@@ -33,6 +34,7 @@ export interface GuestStreams {
 export class Guest {
   readonly agent: AgentClient;
   readonly disks: Disks;
+  readonly cards: Cards;
   /** Resolves, once and for all, with the reason why the guest is gone. */
   readonly lost: Promise<MukonError>;
   readonly #qmp: QmpClient;
@@ -42,7 +44,9 @@ export class Guest {
   constructor(streams: GuestStreams) {
     this.#qmp = new QmpClient(streams.qmp, streams.qmpFd);
     this.agent = new AgentClient(new TtrpcClient(streams.agent));
-    this.disks = new Disks(this.#qmp, new DiskSlots());
+    const slots = new DiskSlots();
+    this.disks = new Disks(this.#qmp, slots);
+    this.cards = new Cards(this.#qmp, slots);
     this.#consoleEnded = followConsole(streams.console, this.#console);
     this.lost = Promise.race([
       this.#fatalEvent(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as v from "valibot";
 import { MAX_LAYERS, MAX_VOLUME_PART_BYTES, MAX_VOLUMES } from "./limits.ts";
+import { Card, Network } from "./network.ts";
 import {
   Count,
   DiskIdentifier,
@@ -61,6 +62,9 @@ export const METHODS = {
     result: v.strictObject({ source: DiskSource }),
   },
   detachDisk: { params: v.strictObject({ diskId: DiskIdentifier }), result: Nothing },
+  /** Brings the descriptor of a tap device, and perhaps that of /dev/vhost-net. */
+  attachCard: { params: Card, result: v.strictObject({ source: DiskSource }) },
+  setUpNetwork: { params: Network, result: Nothing },
   /** Part of a file, or all else that can be in a volume; "nothing" removes what is there. */
   putVolumeEntry: {
     params: v.strictObject({

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { OciSizing } from "../../config/annotations/sizing.ts";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { type OciSpec, parseOciSpec } from "../../guest-protocol/oci-spec.ts";
+import { hostNetwork } from "../../host/network/namespace.ts";
 
 const MAX_HOSTNAME_LENGTH = 64;
 
@@ -34,6 +35,18 @@ export function sizingOf(spec: OciSpec): OciSizing {
 /** The guest's kernel takes 64 characters. */
 export function hostnameOf(spec: OciSpec, id: string): string {
   return (spec.hostname || id).slice(0, MAX_HOSTNAME_LENGTH);
+}
+
+/**
+ * Where the network is that the pod is to be seen in; undefined: it has none.
+ * @throws NETWORK_HOST_REFUSED
+ */
+export function networkNamespaceOf(spec: OciSpec): string | undefined {
+  const namespaces = spec.linux?.namespaces;
+  if (namespaces === undefined) return undefined;
+  const network = namespaces.find(({ type }) => type === "network");
+  if (network === undefined) throw hostNetwork("a pod without a network namespace");
+  return network.path === "" ? undefined : network.path;
 }
 
 function toNumber(value: number | string | undefined): number | undefined {

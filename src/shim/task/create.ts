@@ -6,7 +6,7 @@ import { Steps } from "../../logging/steps.ts";
 import type { PodDisk } from "../../sandbox/pod.ts";
 import { createdEvent } from "../events/task-events.ts";
 import { hasConfiguration, type RuntimeOptions } from "../options.ts";
-import { hostnameOf, readBundleSpec, sizingOf } from "./bundle-spec.ts";
+import { hostnameOf, networkNamespaceOf, readBundleSpec, sizingOf } from "./bundle-spec.ts";
 import type { Container } from "./container.ts";
 import type { TaskContext } from "./context.ts";
 import type { Exits } from "./exits.ts";
@@ -103,6 +103,7 @@ async function createWithPod(
     sizing: sizingOf(spec),
     hostname: hostnameOf(spec, id),
     dns: nameServerLines(spec),
+    networkNamespace: networkNamespaceOf(spec),
     log: context.log,
     onEvent: (event) => exits.onEvent(event),
   });

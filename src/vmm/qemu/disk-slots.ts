@@ -15,7 +15,7 @@ export interface DiskSlot {
   pciPath: string;
 }
 
-/** Hands out the places that the machine has for disks. */
+/** Hands out the places that the machine has for disks and network cards. */
 export class DiskSlots {
   readonly #free: DiskSlot[] = allSlots();
 

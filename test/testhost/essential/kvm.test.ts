@@ -90,3 +90,30 @@ test("a pod that is removed leaves no name, process or directory", async () => {
   assert.notEqual((await host.run(["ps", "-u", String(uid)])).code, 0);
   assert.notEqual((await host.run(["test", "-e", `/run/user/${uid}`])).code, 0);
 });
+
+test("a pod on KVM can be a clone, with promises, randomness and a clock of its own", async () => {
+  const template = (await host.output(["mukon", "guest", "template", "build"])).trim();
+  const facts = "cat /proc/sys/kernel/random/uuid; date +%s; sleep 1000";
+  for (const name of ["one", "two"]) {
+    const argv = ["mukon", "run", "--detach", "--name", name, "busybox", "sh", "-c", facts];
+    await host.output(argv);
+  }
+  const inspected = JSON.parse(await host.output(["mukon", "inspect", "one", "two"]));
+  for (const { sandbox } of inspected) {
+    assert.deepEqual([sandbox.accelerator, sandbox.template], ["kvm", template]);
+  }
+  const said: string[][] = [];
+  for (const name of ["one", "two"]) {
+    said.push((await host.output(["mukon", "logs", name])).trim().split("\n"));
+  }
+  const [[firstId, firstTime] = [], [secondId, secondTime] = []] = said;
+  assert.match(firstId ?? "", /^[0-9a-f-]{36}$/);
+  assert.notEqual(firstId, secondId);
+  assert.ok(Number(firstTime) < Number(secondTime), "a clock began again where its template was");
+  const now = Number(await host.output(["date", "+%s"]));
+  assert.ok(now - Number(firstTime) < 15 * 60, "a clock is behind its host's");
+  const reports = JSON.parse(await host.output(["mukon", "audit", "--json"]));
+  assert.equal(reports.length, 2);
+  for (const report of reports) assert.equal(report.isKept, true, JSON.stringify(report));
+  await host.output(["mukon", "rm", "--force", "one", "two"]);
+});

@@ -3,12 +3,22 @@ import assert from "node:assert/strict";
 import { startHost, type TestHost } from "../host.ts";
 
 const INSTALL = ["node", "scripts/install.mjs"];
+/** A guest below an emulator takes its time, and nothing shall be made beside the tests. */
+const SETTINGS = `[agent.kata]
+dial_timeout = 300
+
+[mukon]
+build_templates = false
+`;
+const WRITE_SETTINGS =
+  'mkdir -p /etc/mukon/config.d && printf %s "$1" >/etc/mukon/config.d/testhost.toml';
 
 /** A host of this test file's own, with mukon installed; it ends with the test's process. */
 export async function startTestHost(): Promise<TestHost> {
   const log = (line: string): void => console.log(`testhost: ${line}`);
   const host = await startHost({ endsWithCaller: true, log });
   await host.output(INSTALL);
+  await host.output(["sh", "-c", WRITE_SETTINGS, "sh", SETTINGS]);
   return host;
 }
 

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readFileSync, writeFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { isAbsolute } from "node:path";
+import { MukonError } from "../../errors/mukon-error.ts";
+import { attachToNetwork, detachFromNetwork } from "../../host/cni/attachment.ts";
+import { findNetwork } from "../../host/cni/networks.ts";
+import type { PortMapping } from "../../host/cni/plugin.ts";
+import { bundlePaths } from "./paths.ts";
+
+/** What `mukon run` was told about the network. */
+export interface NetworkChoice {
+  /** `none`, the path of a network namespace, or the name of a CNI network. */
+  network: string;
+  ports: readonly PortMapping[];
+  nameServers: readonly string[];
+}
+
+/** What of it goes into the container's specification. */
+export interface BundleNetwork {
+  /** Path of the network namespace; none: no network. */
+  namespace?: string;
+  mounts: { source: string; destination: string; readOnly: boolean }[];
+}
+
+/**
+ * Makes the network of a container, and its /etc/hosts and /etc/resolv.conf.
+ * @throws CNI_NETWORK_UNKNOWN, CNI_FAILED and others of CNI's, PUBLISH_UNSUPPORTED
+ */
+export async function joinNetwork(
+  id: string,
+  hostname: string,
+  choice: NetworkChoice,
+): Promise<BundleNetwork> {
+  const { network, ports, nameServers } = choice;
+  const isOwn = network !== "none" && !isAbsolute(network);
+  if (!isOwn && ports.length > 0) {
+    throw new MukonError("PUBLISH_UNSUPPORTED", `--network ${network} publishes no ports`, {
+      hint: "use --network bridge with --publish",
+    });
+  }
+  if (network === "none") return { mounts: [] };
+  const paths = bundlePaths(id);
+  if (!isOwn) {
+    return { namespace: network, mounts: [resolvConf(id, nameServers, [])] };
+  }
+  const wanted = { id, network: findNetwork(network), ports };
+  const { namespace, result } = await attachToNetwork(paths.network, wanted);
+  const addresses = result.ips.map(({ address }) => address.split("/")[0] ?? "");
+  const lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost"];
+  const own = addresses.map((address) => `${address} ${hostname}`);
+  writeFileSync(paths.hosts, `${[...lines, ...own].join("\n")}\n`, { mode: 0o600 });
+  return {
+    namespace,
+    mounts: [
+      resolvConf(id, nameServers, result.dns?.nameservers ?? []),
+      { source: paths.hosts, destination: "/etc/hosts", readOnly: true },
+    ],
+  };
+}
+
+/** Gives back what {@link joinNetwork} has made; idempotent. */
+export async function leaveNetwork(id: string): Promise<void> {
+  await detachFromNetwork(bundlePaths(id).network);
+}
+
+function resolvConf(
+  id: string,
+  wanted: readonly string[],
+  ofNetwork: readonly string[],
+): BundleNetwork["mounts"][number] {
+  const source = bundlePaths(id).resolvConf;
+  const servers = [wanted, ofNetwork, hostNameServers()].find((list) => list.length > 0) ?? [];
+  const lines = servers.map((server) => `nameserver ${server}\n`);
+  writeFileSync(source, lines.join(""), { mode: 0o600 });
+  return { source, destination: "/etc/resolv.conf", readOnly: true };
+}
+
+/** Those that a container could reach: the host's loopback is not the container's. */
+function hostNameServers(): string[] {
+  try {
+    return [...readFileSync("/etc/resolv.conf", "utf8").matchAll(/^nameserver\s+(\S+)/gm)]
+      .map(([, server = ""]) => server)
+      .filter((server) => isIP(server) !== 0 && !/^(?:127\.|::1$)/.test(server));
+  } catch {
+    return [];
+  }
+}
