@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the test files below the given paths with Node's own test runner.
 //   node scripts/run-tests.mjs [--serial] PATH…
-import { spawn } from "node:child_process";
+// With MUKON_TEST_START=cloned in the environment, pods are clones of a template, which is made first;
+// they are booted otherwise, but for those of tests that are about templates.
+import { spawn, spawnSync } from "node:child_process";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
@@ -13,6 +15,7 @@ if (files.length === 0) {
   console.error(`no test file below ${paths.join(" ")}`);
   process.exit(1);
 }
+if (process.env.MUKON_TEST_START === "cloned") makeTemplate();
 const child = spawn(
   process.execPath,
   [
@@ -29,6 +32,12 @@ const child = spawn(
 );
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
 child.on("exit", (code, signal) => process.exit(signal === null ? (code ?? 1) : 1));
+
+function makeTemplate() {
+  const argv = ["--", "dist/mukon.cjs", "guest", "template", "build"];
+  const { status } = spawnSync(process.execPath, argv, { stdio: ["ignore", "ignore", "inherit"] });
+  if (status !== 0) process.exit(1);
+}
 
 function testFiles(path) {
   if (statSync(path).isFile()) return [path];

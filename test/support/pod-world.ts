@@ -20,6 +20,8 @@ import { readSandboxState, type SandboxState } from "../../src/host/sandbox-stat
 import { type MukonOptions, mukon, type Outcome } from "./mukon.ts";
 import { findLeftovers } from "./pod-leftovers.ts";
 
+/** How pods start, also where the machine has a template: see scripts/run-tests.mjs. */
+const ARE_CLONED = process.env.MUKON_TEST_START === "cloned";
 const BUILT = join(import.meta.dirname, "..", "..", "dist");
 
 type Value = string | number | boolean | string[];
@@ -68,7 +70,8 @@ export class PodWorld {
   /** Replaces the configuration. */
   configure(settings: Settings): void {
     const mukon = { id_range_start: this.ids.start, id_range_end: this.ids.end, ...settings.mukon };
-    this.write("configuration.toml", formatSettings({ ...settings, mukon }));
+    const factory = { enable_template: ARE_CLONED, ...settings.factory };
+    this.write("configuration.toml", formatSettings({ ...settings, mukon, factory }));
   }
 
   /** Writes a file below the world's directory, for root alone unless `mode` says otherwise. */

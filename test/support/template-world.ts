@@ -30,6 +30,11 @@ export class TemplateWorld extends PodWorld {
     return stdout.trim();
   }
 
+  /** Whatever the way is in which other tests' pods start. */
+  override configure(settings: Settings): void {
+    super.configure({ ...settings, factory: { enable_template: true, ...settings.factory } });
+  }
+
   override async end(): Promise<void> {
     await super.end();
     if (this.#stateRoot === undefined) delete process.env.MUKON_STATE_ROOT;
