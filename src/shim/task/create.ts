@@ -106,6 +106,7 @@ async function createWithPod(
     ...(hasConfiguration(runtimeOptions) ? runtimeOptions : context.startOptions()),
     annotations: spec.annotations ?? {},
     sizing: sizingOf(spec),
+    cgroupsPath: spec.linux?.cgroupsPath,
     hostname: hostnameOf(spec, id),
     dns: nameServerLines(spec),
     log: context.log,

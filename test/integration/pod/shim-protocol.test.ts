@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { cgroupHierarchies } from "../../../src/host/cgroups/hierarchies.ts";
 import { readSandboxState } from "../../../src/host/sandbox-state.ts";
 import { cgroupMode } from "../../../src/linux/cgroup-mode.ts";
 import { StatusCode } from "../../../src/ttrpc/status.ts";
@@ -49,6 +50,10 @@ test("a task lives through all its states, and containerd is told of each", asyn
     assert.equal((await shim.state("one")).status, 1);
     assert.equal((await shim.connectTask("one")).taskPid, pid);
     assert.equal((await shim.connectTask("unknown")).taskPid, 0);
+    for (const role of ["vmm", "keeper"] as const) {
+      const groups = readFileSync(`/proc/${state?.processes[role]?.pid}/cgroup`, "utf8").trim();
+      for (const line of groups.split("\n")) assert.match(line, /:\/mukon\/one$/, role);
+    }
     await assert.rejects(shim.state("unknown"), notFound);
     await assert.rejects(shim.create(bundle), (error) =>
       hasStatus(error, StatusCode.ALREADY_EXISTS),
@@ -100,6 +105,10 @@ test("a task lives through all its states, and containerd is told of each", asyn
     assert.equal((await shim.delete("one")).exitStatus, 3);
     await assert.rejects(shim.delete("one"), notFound);
   });
+
+  for (const { mountPoint } of cgroupHierarchies()) {
+    assert.ok(!existsSync(join(mountPoint, "mukon", "one")));
+  }
 
   await shim.shutdown("one");
   shim.close();
