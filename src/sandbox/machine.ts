@@ -85,7 +85,7 @@ export async function startMachine(draft: MachineDraft): Promise<Machine> {
       launchVerified(await keeperLaunch(identity, sockets.keeper), {
         journal: draft.journal,
         seccomp: "any",
-        cgroup: draft.cgroup,
+        cgroup: helpersCgroup(draft),
       }),
     ),
     stages.run("memory", () => memory.filled),
@@ -100,6 +100,11 @@ export async function startMachine(draft: MachineDraft): Promise<Machine> {
     ...{ vmm, keeper, sockets, description, template: template?.key },
     memory: draft.keepsMemory === true ? keepReadable(memory) : undefined,
   };
+}
+
+/** Where the processes beside the VMM belong, on the host. */
+function helpersCgroup({ configuration, cgroup }: MachineDraft): PodCgroup | undefined {
+  return configuration.runtime.sandboxCgroupOnly ? cgroup : undefined;
 }
 
 function cloneOf(draft: MachineDraft, description: MachineDescription): Clone | undefined {
