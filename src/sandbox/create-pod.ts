@@ -5,6 +5,8 @@ import type { OciSizing } from "../config/annotations/sizing.ts";
 import { loadConfiguration } from "../config/load.ts";
 import type { LoadedConfiguration } from "../config/origin.ts";
 import { asMukonError, MukonError } from "../errors/mukon-error.ts";
+import { podCgroupPath } from "../host/cgroups/path.ts";
+import { PodCgroup } from "../host/cgroups/pod-cgroup.ts";
 import { sandboxKey } from "../host/sandbox-key.ts";
 import type { Logger } from "../logging/logger.ts";
 import { adoptMachine, bootGuest, type GuestListener, unlessLost } from "./boot-guest.ts";
@@ -34,6 +36,8 @@ export interface PodRequest {
   configurationText?: string | undefined;
   annotations: Readonly<Record<string, string>>;
   sizing: OciSizing;
+  /** `linux.cgroupsPath` of the pod's first container: where its processes belong on the host. */
+  cgroupsPath?: string | undefined;
   hostname: string;
   /** Lines of resolv.conf; none: the guest's own. */
   dns: readonly string[];
@@ -144,10 +148,13 @@ async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise
 async function beginDraft(attempt: Attempt): Promise<MachineDraft> {
   const { request, key, stages, loaded, mayClone } = attempt;
   const { id, namespace, bundle, socketPath, log } = request;
+  const cgroupPath = podCgroupPath(request.cgroupsPath ?? "");
   const journal = await stages.run("journal", () => openPodJournal(key));
   request.onJournal?.();
+  const cgroup =
+    cgroupPath === undefined ? undefined : PodCgroup.make({ path: cgroupPath, journal, log });
   return {
-    ...{ key, journal, stages, log, configuration: loaded.configuration },
+    ...{ key, journal, stages, log, cgroup, configuration: loaded.configuration },
     descriptors: new OwnedDescriptors(),
     about: { id, namespace, bundle, address: `unix://${socketPath}` },
     ...(mayClone ? { findTemplate: (machine) => findTemplate(machine, log) } : {}),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as delay } from "node:timers/promises";
 import { asMukonError, MukonError } from "../errors/mukon-error.ts";
+import type { PodCgroup } from "../host/cgroups/pod-cgroup.ts";
 import type { Journal } from "../host/journal/journal.ts";
 import { launchConfined } from "../host/launcher/launch.ts";
 import type { ConfinedLaunch, LaunchedProcess } from "../host/launcher/types.ts";
@@ -16,7 +17,7 @@ const LAST_WORDS_MS = 500;
  */
 export async function launchVerified(
   launch: ConfinedLaunch,
-  options: { journal: Journal; seccomp: "filter" | "any" },
+  options: { journal: Journal; seccomp: "filter" | "any"; cgroup?: PodCgroup | undefined },
 ): Promise<LaunchedProcess> {
   const launched = await launchConfined(launch);
   const { pid, startTime } = launched;
@@ -27,7 +28,11 @@ export async function launchVerified(
       pid,
       startTime: Number(startTime),
     });
-    await awaitConfinement(launched, expectedConfinement(launch, { seccomp: options.seccomp }));
+    const { seccomp, cgroup } = options;
+    await Promise.all([
+      cgroup?.add(pid),
+      awaitConfinement(launched, expectedConfinement(launch, { seccomp })),
+    ]);
     return launched;
   } catch (error) {
     killProcess(launched, "SIGKILL");

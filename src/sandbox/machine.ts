@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Configuration } from "../config/keys/registry.ts";
+import type { PodCgroup } from "../host/cgroups/pod-cgroup.ts";
 import { acquireIdentity } from "../host/identity/acquire.ts";
 import type { PodIdentity } from "../host/identity/types.ts";
 import type { Journal } from "../host/journal/journal.ts";
@@ -31,6 +32,8 @@ export interface MachineDraft {
   log: Logger;
   /** What `inspect` and `audit` are told of it. */
   about: Pick<SandboxState, "id" | "namespace" | "bundle"> & { address?: string };
+  /** On the host, of this machine's processes. */
+  cgroup?: PodCgroup | undefined;
   /** Finds what to clone the machine from; none: it is booted. */
   findTemplate?: (machine: MachineDescription) => OpenTemplate | undefined;
   /** The guest's memory outlives its VMM: see {@link Machine.memory}. */
@@ -82,6 +85,7 @@ export async function startMachine(draft: MachineDraft): Promise<Machine> {
       launchVerified(await keeperLaunch(identity, sockets.keeper), {
         journal: draft.journal,
         seccomp: "any",
+        cgroup: helpersCgroup(draft),
       }),
     ),
     stages.run("memory", () => memory.filled),
@@ -96,6 +100,11 @@ export async function startMachine(draft: MachineDraft): Promise<Machine> {
     ...{ vmm, keeper, sockets, description, template: template?.key },
     memory: draft.keepsMemory === true ? keepReadable(memory) : undefined,
   };
+}
+
+/** Where the processes beside the VMM belong, on the host. */
+function helpersCgroup({ configuration, cgroup }: MachineDraft): PodCgroup | undefined {
+  return configuration.runtime.sandboxCgroupOnly ? cgroup : undefined;
 }
 
 function cloneOf(draft: MachineDraft, description: MachineDescription): Clone | undefined {
@@ -146,7 +155,8 @@ async function startVmm(draft: MachineDraft, parts: VmmParts): Promise<LaunchedP
     state: parts.template?.state,
     descriptors: draft.descriptors,
   });
-  return await launchVerified(launch, { journal: draft.journal, seccomp: "filter" });
+  const { journal, cgroup } = draft;
+  return await launchVerified(launch, { journal, seccomp: "filter", cgroup });
 }
 
 function firstState(

@@ -33,10 +33,11 @@ export const RUNTIME_KEYS = {
     about: "Do not apply containers' seccomp profiles inside the guest.",
     annotation: {},
   }),
-  sandboxCgroupOnly: accepted({
+  sandboxCgroupOnly: active({
     kind: flag(),
     default: true,
-    about: "Keep every process of a pod in the pod's own cgroup.",
+    about:
+      "Keep every process that is started for a pod in the pod's own cgroup on the host. `false`: the VMM alone; the others stay where the shim is.",
     annotation: {},
   }),
   staticSandboxResourceMgmt: accepted({

@@ -17,6 +17,8 @@ export const HOST_CODES = {
   JOURNAL_INVALID: "A path or an id that a journal is to record is not safe to undo.",
   TEARDOWN_INCOMPLETE: "Something that a sandbox had acquired could not be given back.",
   PROCESS_NOT_KILLED: "A process of a sandbox is still there after SIGKILL.",
+  CGROUP_PATH_INVALID: "linux.cgroupsPath names no cgroup that a pod could have.",
+  CGROUP_BUSY: "The cgroup of a pod that has ended still has processes, of somebody else's.",
   LAUNCH_REFUSED: "A program was to be started with more rights than it may have.",
   LAUNCH_FAILED: "A confined program could not be started, or ended at once.",
   CONFINEMENT_BROKEN: "A process has more rights than it was to be started with; it was not used.",

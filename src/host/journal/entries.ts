@@ -2,6 +2,7 @@
 import { isAbsolute, normalize, sep } from "node:path";
 import * as v from "valibot";
 import { MukonError } from "../../errors/mukon-error.ts";
+import { CGROUP_ROOT } from "../../linux/cgroup-mode.ts";
 import { runRoot, runtimeDirectoryRoot, stateRoot } from "../../linux/paths.ts";
 
 /** `/run/mukon/x`: nothing nearer to the root belongs to one pod. */
@@ -35,6 +36,8 @@ const journalEntry = v.variant("type", [
     interface: interfaceName,
     tap: interfaceName,
   }),
+  /** Removed when it is empty. */
+  v.object({ type: v.literal("cgroup"), path }),
 ]);
 
 /** One thing that outlives the shim, and how to name it. */
@@ -66,6 +69,8 @@ function isSafe(entry: JournalEntry): boolean {
   const { path: target } = entry;
   if (!isAbsolute(target) || normalize(target) !== target || target.endsWith(sep)) return false;
   if (target.includes("\0") || target.split(sep).length - 1 < MIN_DEPTH) return false;
+  if (entry.type === "cgroup") return target.startsWith(`${CGROUP_ROOT}/`);
+  if (target.startsWith(`${CGROUP_ROOT}/`)) return false;
   const roots = [runRoot(), stateRoot(), runtimeDirectoryRoot()];
   return !roots.some((root) => root === target || root.startsWith(target + sep));
 }

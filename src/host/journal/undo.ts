@@ -2,6 +2,7 @@
 import { lstatSync, unlinkSync } from "node:fs";
 import { listMounts, unmount } from "../../linux/mounts.ts";
 import { run } from "../../linux/run.ts";
+import { removeCgroup } from "../cgroups/remove.ts";
 import { removeName } from "../identity/backend.ts";
 import { ownerOfBlock } from "../identity/blocks.ts";
 import { ID_BLOCK_SIZE } from "../identity/types.ts";
@@ -25,6 +26,8 @@ export async function undoEntry(entry: JournalEntry, key: string): Promise<void>
       return await removeName({ name: entry.name, id: entry.uid }, entry.backend);
     case "mount":
       return unmountAll(entry.path);
+    case "cgroup":
+      return await removeCgroup(entry.path);
     case "directory":
       return await removeDirectory(entry.path);
     case "mirror":

@@ -48,13 +48,19 @@ export async function createContainer(
   try {
     const wanted = readRequest(context, request);
     // Before the VM boots: what a client has written, and gone, would be lost.
-    streams = openStreams(request.streams);
+    streams = await openStreams(request.streams, {
+      containerId: request.id,
+      namespace: context.namespace,
+    });
     for (const warning of wanted.volumes.warnings) log.warn(warning, { containerId: request.id });
     const container = wanted.isSandbox
       ? await createWithPod(context, exits, { wanted, streams })
       : await createInPod(requirePod(context), context, { wanted, streams });
     context.publish(createdEvent(container, request.rootfs));
     return container;
+  } catch (error) {
+    void streams?.logProgram?.end();
+    throw error;
   } finally {
     streams?.close();
     containers.free(request.id);
@@ -101,6 +107,7 @@ async function createWithPod(
     ...(hasConfiguration(runtimeOptions) ? runtimeOptions : context.startOptions()),
     annotations: spec.annotations ?? {},
     sizing: sizingOf(spec),
+    cgroupsPath: spec.linux?.cgroupsPath,
     hostname: hostnameOf(spec, id),
     dns: nameServerLines(spec),
     networkNamespace: networkNamespaceOf(spec),
@@ -150,6 +157,7 @@ async function createInPod(
     );
     context.log.info("container created", { containerId: id, steps: steps.all });
     const init = new TaskProcess({ containerId: id, execId: "", streams: wanted.streams });
+    init.logTo(streams.logProgram);
     const isInputClosed = context.containers.isInputClosedEarly(id);
     const container: Container = {
       ...{ id, bundle, isSandbox, init, disks, volumes },

@@ -3,6 +3,7 @@ import { type Any, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { MukonError } from "../../errors/mukon-error.ts";
 import type { Task } from "../../generated/containerd/task_pb.ts";
 import { Status } from "../../generated/containerd/task_types_pb.ts";
+import { cgroupMode } from "../../linux/cgroup-mode.ts";
 import type { ServiceHandlers } from "../../ttrpc/handlers.ts";
 import { VERSION } from "../../version.ts";
 import { readTaskOptions } from "../options.ts";
@@ -104,7 +105,7 @@ function processHandlers(tasks: Tasks): Omit<Handlers, LifeCycle | "shutdown"> {
       await tasks.update(id, jsonOf(resources));
       return {};
     },
-    stats: async ({ id }) => ({ stats: toMetrics(await tasks.stats(id)) }),
+    stats: async ({ id }) => ({ stats: toMetrics(await tasks.stats(id), cgroupMode()) }),
     checkpoint: () => {
       throw unsupported("making a checkpoint");
     },

@@ -1,12 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 import { create, toBinary } from "@bufbuild/protobuf";
+import { MetricsSchema as MetricsV1Schema } from "../../generated/containerd/cgroups_v1_pb.ts";
 import { MetricsSchema } from "../../generated/containerd/cgroups_v2_pb.ts";
+import type { CgroupMode } from "../../linux/cgroup-mode.ts";
 import type { Stats } from "../../sandbox/messages/stats.ts";
 
 const NANOSECONDS_PER_MICROSECOND = 1000;
 
-/** What a container uses, in the form of cgroup v2, which containerd takes on any host. */
-export function toMetrics(stats: Stats): { typeUrl: string; value: Uint8Array } {
+/** The bare name of a message, as containerd wants it, and the message. */
+interface EncodedMetrics {
+  typeUrl: string;
+  value: Uint8Array;
+}
+
+/**
+ * What a container uses, in the form that the host's own cgroups have: what reads the metrics of
+ * this host's other containers finds the same fields.
+ */
+export function toMetrics(stats: Stats, mode: CgroupMode): EncodedMetrics {
+  return mode === "unified" ? toVersion2(stats) : toVersion1(stats);
+}
+
+function toVersion1({ cpu, memory, pids }: Stats): EncodedMetrics {
+  const metrics = create(MetricsV1Schema, {
+    pids: { current: BigInt(pids.current), limit: BigInt(pids.limit) },
+    cpu: {
+      usage: {
+        total: BigInt(cpu.usageNanoseconds),
+        kernel: BigInt(cpu.kernelNanoseconds),
+        user: BigInt(cpu.userNanoseconds),
+      },
+      throttling: {
+        periods: BigInt(cpu.periods),
+        throttledPeriods: BigInt(cpu.throttledPeriods),
+        throttledTime: BigInt(cpu.throttledNanoseconds),
+      },
+    },
+    memory: {
+      cache: BigInt(memory.cacheBytes),
+      rss: BigInt(memory.anonymousBytes),
+      pgFault: BigInt(memory.pageFaults),
+      pgMajFault: BigInt(memory.majorPageFaults),
+      totalInactiveFile: BigInt(memory.inactiveFileBytes),
+      usage: {
+        usage: BigInt(memory.usageBytes),
+        max: BigInt(memory.maxUsageBytes),
+        limit: BigInt(memory.limitBytes),
+        failcnt: BigInt(memory.failures),
+      },
+      swap: { usage: BigInt(memory.swapUsageBytes), limit: BigInt(memory.swapLimitBytes) },
+    },
+  });
+  return { typeUrl: MetricsV1Schema.typeName, value: toBinary(MetricsV1Schema, metrics) };
+}
+
+function toVersion2(stats: Stats): EncodedMetrics {
   const { cpu, memory, pids } = stats;
   const metrics = create(MetricsSchema, {
     pids: { current: BigInt(pids.current), limit: BigInt(pids.limit) },
@@ -30,7 +78,6 @@ export function toMetrics(stats: Stats): { typeUrl: string; value: Uint8Array } 
       swapLimit: BigInt(memory.swapLimitBytes),
     },
   });
-  // The bare name: containerd wants no prefix.
   return { typeUrl: MetricsSchema.typeName, value: toBinary(MetricsSchema, metrics) };
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { MukonError } from "../../errors/mukon-error.ts";
+import type { LogProgram } from "./log-program.ts";
 
 /** Paths or URIs of the standard streams, as the client gave them; "" is /dev/null. */
 export interface StreamPaths {
@@ -28,6 +29,7 @@ export class TaskProcess {
   #state: ProcessState = "created";
   #exit: Exit | undefined;
   #settle: (exit: Exit) => void = () => {};
+  #logProgram: LogProgram | undefined;
 
   constructor(options: { containerId: string; execId: string; streams: StreamPaths }) {
     this.containerId = options.containerId;
@@ -49,6 +51,17 @@ export class TaskProcess {
   /** Whether it has been started and has not ended. */
   get isAlive(): boolean {
     return this.#state === "starting" || this.#state === "running" || this.#state === "paused";
+  }
+
+  /** The program that takes the output ends after the process. */
+  logTo(program: LogProgram | undefined): void {
+    this.#logProgram = program;
+    void this.exited.then(() => program?.end());
+  }
+
+  /** Resolves when all of the output is where it belongs, as far as the shim can tell. */
+  async endLog(): Promise<void> {
+    await this.#logProgram?.end();
   }
 
   /** @throws TASK_STATE unless it is in one of these states */

@@ -85,7 +85,9 @@ export class Tasks {
     const process = new TaskProcess({ containerId: id, execId, streams });
     container.execs.set(execId, process);
     try {
-      const open = openStreams(streams);
+      const { namespace } = this.#context;
+      const open = await openStreams(streams, { containerId: id, namespace });
+      process.logTo(open.logProgram);
       try {
         const { stdio, descriptors } = open;
         await this.#keeper.exec(
@@ -97,6 +99,7 @@ export class Tasks {
       }
     } catch (error) {
       container.execs.delete(execId);
+      void process.endLog();
       throw error;
     }
     this.#context.publish(execAddedEvent(process));
@@ -128,12 +131,14 @@ export class Tasks {
     if (execId !== "") {
       container.execs.delete(execId);
       await this.#keeper.removeExec({ containerId, execId }).catch(() => {});
+      await process.endLog();
       return { container, exit: endOf(process) };
     }
     this.#exits.forget(container);
     process.end({ status: KILLED_STATUS, at: new Date() });
     if (container.isSandbox) await this.#destroyPod();
     else await this.#removeFromPod(container);
+    await Promise.all([process, ...container.execs.values()].map((one) => one.endLog()));
     this.#context.containers.remove(container.id);
     const exit = endOf(process);
     this.#context.publish(deletedEvent(container, exit));

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import { cgroupHierarchies } from "../../../src/host/cgroups/hierarchies.ts";
 import { readSandboxState } from "../../../src/host/sandbox-state.ts";
+import { cgroupMode } from "../../../src/linux/cgroup-mode.ts";
 import { StatusCode } from "../../../src/ttrpc/status.ts";
 import { hasStatus } from "../../../src/ttrpc/ttrpc-error.ts";
 import { PodWorld } from "../../support/pod-world.ts";
@@ -48,6 +51,10 @@ test("a task lives through all its states, and containerd is told of each", asyn
     assert.equal((await shim.state("one")).status, 1);
     assert.equal((await shim.connectTask("one")).taskPid, pid);
     assert.equal((await shim.connectTask("unknown")).taskPid, 0);
+    for (const role of ["vmm", "keeper"] as const) {
+      const groups = readFileSync(`/proc/${state?.processes[role]?.pid}/cgroup`, "utf8").trim();
+      for (const line of groups.split("\n")) assert.match(line, /:\/mukon\/one$/, role);
+    }
     await assert.rejects(shim.state("unknown"), notFound);
     await assert.rejects(shim.create(bundle), (error) =>
       hasStatus(error, StatusCode.ALREADY_EXISTS),
@@ -74,7 +81,8 @@ test("a task lives through all its states, and containerd is told of each", asyn
     assert.equal((await shim.state("one")).status, 4);
     await shim.resume("one");
     const stats = await shim.stats("one");
-    assert.equal(stats?.typeUrl, "io.containerd.cgroups.v2.Metrics");
+    const version = cgroupMode() === "unified" ? "v2" : "v1";
+    assert.equal(stats?.typeUrl, `io.containerd.cgroups.${version}.Metrics`);
     assert.ok((stats?.value.length ?? 0) > 0);
     await assert.rejects(shim.checkpoint("one"), (error) =>
       hasStatus(error, StatusCode.UNIMPLEMENTED),
@@ -98,6 +106,10 @@ test("a task lives through all its states, and containerd is told of each", asyn
     assert.equal((await shim.delete("one")).exitStatus, 3);
     await assert.rejects(shim.delete("one"), notFound);
   });
+
+  for (const { mountPoint } of cgroupHierarchies()) {
+    assert.ok(!existsSync(join(mountPoint, "mukon", "one")));
+  }
 
   await shim.shutdown("one");
   shim.close();
@@ -234,20 +246,62 @@ test("what the guest cannot have is refused before a VM is started", async () =>
   const bundle = new Bundle(world.directory, "volume", ["true"], { mounts });
   const shim = await startShim(bundle);
   await assert.rejects(shim.create(bundle), /\/data.*VOLUME_UNSUPPORTED/);
-  const streams = { stdout: "binary:///bin/true" };
-  await assert.rejects(shim.create(bundle, streams), /VOLUME_UNSUPPORTED|STDIO_UNSUPPORTED/);
   await assert.rejects(shim.delete("volume"), notFound);
   await shim.shutdown("volume");
   shim.close();
   assert.ok(!existsSync(join(world.runRoot, "sandboxes", "test..volume")));
 });
 
-test("output goes into a file that is named by a URI", async () => {
-  const bundle = new Bundle(world.directory, "file", ["sh", "-c", "echo out; echo err >&2"]);
+test("output goes into files and programs that are named by URIs, and no descriptor stays", async () => {
+  const script = "echo out; echo err >&2; sleep 1000";
+  const bundle = new Bundle(world.directory, "file", ["sh", "-c", script]);
   const shim = await startShim(bundle);
   const path = join(bundle.directory, "logs", "output");
   await shim.create(bundle, { stdout: `file://${path}`, stderr: `file://${path}` });
   await shim.start("file");
+
+  const log = join(bundle.directory, "program");
+  const program = world.executable(
+    "logger",
+    `#!/bin/sh\nexec 5>&-\necho "$1 $2 $CONTAINER_ID $CONTAINER_NAMESPACE" > ${log}\ncat <&3 >> ${log}\ncat <&4 >> ${log}\n`,
+  );
+  const uri = `binary://${program}?key=value`;
+  await shim.exec("file", "logged", ["sh", "-c", "echo one; echo two >&2"], {
+    stdout: uri,
+    stderr: uri,
+  });
+  await shim.start("file", "logged");
+  assert.equal(await shim.wait("file", "logged"), 0);
+  await shim.delete("file", "logged");
+  assert.equal(readFileSync(log, "utf8"), "key value file test\none\ntwo\n");
+  await assert.rejects(
+    shim.exec("file", "bad", ["true"], { stdout: "binary:///none" }),
+    /STDIO_UNUSABLE/,
+  );
+
+  const { shim: owner, keeper } = readSandboxState("test..file")?.processes ?? {};
+  const descriptors = (): number[] =>
+    [owner?.pid, keeper?.pid].map((pid) => readdirSync(`/proc/${pid}/fd`).length);
+  const before = descriptors();
+  for (let round = 0; round < 4; round += 1) {
+    const some = Array.from({ length: 10 }, (_, index) => `e${round}-${index}`);
+    await Promise.all(
+      some.map(async (execId) => {
+        const stdout = `file://${bundle.directory}/logs/many`;
+        await shim.exec("file", execId, ["true"], { stdout });
+        await shim.start("file", execId);
+        assert.equal(await shim.wait("file", execId), 0);
+        await shim.delete("file", execId);
+      }),
+    );
+  }
+  // The keeper closes a file when it has been written to, which may be a moment later.
+  for (let poll = 0; poll < 50 && !isDeepStrictEqual(descriptors(), before); poll += 1) {
+    await sleep(100);
+  }
+  assert.deepEqual(descriptors(), before, "after 40 execs");
+
+  await shim.kill("file", 9);
   await shim.wait("file");
   await shim.delete("file");
   await shim.shutdown("file");

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type ChildProcess, spawn } from "node:child_process";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { listMounts } from "../../src/linux/mounts.ts";
+import { type RunResult, run } from "../../src/linux/run.ts";
+import type { PodWorld } from "./pod-world.ts";
+import { writeShellImage } from "./shell-image.ts";
+
+const DIST = join(import.meta.dirname, "..", "..", "dist");
+const READY_MS = 20_000;
+const CTR_MS = 120_000;
+
+export const IMAGE = "local.test/shell:1";
+export const RUNTIME = "io.containerd.mukon.v2";
+
+/** A containerd of our own, all of whose state is below one directory, and its `ctr`. */
+export class Containerd {
+  readonly directory: string;
+  readonly socket: string;
+  readonly #programs: string;
+  readonly #configuration: string;
+  #daemon: ChildProcess | undefined;
+
+  private constructor(world: PodWorld) {
+    this.directory = mkdtempSync(join(tmpdir(), "mukon-containerd-"));
+    this.socket = join(world.directory, "containerd.sock");
+    this.#programs = join(this.directory, "bin");
+    this.#configuration = join(this.directory, "config.toml");
+    mkdirSync(this.#programs);
+    const settings = Object.entries(process.env)
+      .filter(([name]) => name.startsWith("MUKON_"))
+      .map(([name, value]) => `export ${name}='${value}'`);
+    // As installed: the shim is found by its name, in containerd's PATH.
+    writeFileSync(
+      join(this.#programs, "containerd-shim-mukon-v2"),
+      `#!/bin/sh\n${settings.join("\n")}\nexec ${process.execPath} ${DIST}/shim.cjs "$@"\n`,
+      { mode: 0o755 },
+    );
+    writeFileSync(this.#configuration, this.#configure());
+  }
+
+  /** Starts it, with an image of a shell imported. The shims are of `world`. */
+  static async start(world: PodWorld): Promise<Containerd> {
+    const containerd = new Containerd(world);
+    try {
+      await containerd.launch();
+      await containerd.#importImage();
+      return containerd;
+    } catch (error) {
+      await containerd.close();
+      throw error;
+    }
+  }
+
+  /** Starts the daemon (again), and waits until it answers. */
+  async launch(): Promise<void> {
+    const log = openSync(join(this.directory, "containerd.log"), "a");
+    this.#daemon = spawn("containerd", ["--config", this.#configuration], {
+      stdio: ["ignore", log, log],
+      env: { PATH: `${this.#programs}:${process.env.PATH}` },
+      detached: true,
+    });
+    closeSync(log);
+    for (const deadline = Date.now() + READY_MS; ; await sleep(50)) {
+      const { code } = await this.ctr(["version"], { allowFailure: true });
+      if (code === 0) return;
+      if (Date.now() > deadline) throw new Error(`containerd does not answer: ${this.log()}`);
+    }
+  }
+
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    const daemon = this.#daemon;
+    if (daemon === undefined) return;
+    const ended = new Promise((done) => daemon.once("exit", done));
+    if (daemon.exitCode === null && daemon.signalCode === null) {
+      daemon.kill(signal);
+      await ended;
+    }
+    this.#daemon = undefined;
+  }
+
+  async ctr(
+    args: readonly string[],
+    options: { allowFailure?: boolean; input?: string } = {},
+  ): Promise<RunResult> {
+    return await run(["ctr", "--address", this.socket, ...args], { timeoutMs: CTR_MS, ...options });
+  }
+
+  /** A `ctr` that goes on; its input stays open. */
+  spawnCtr(args: readonly string[]): ChildProcess {
+    return spawn("ctr", ["--address", this.socket, ...args], { stdio: "pipe" });
+  }
+
+  /** `ctr run …`, with the shim of this build. */
+  async run(
+    id: string,
+    command: readonly string[],
+    options: { flags?: readonly string[]; allowFailure?: boolean; input?: string } = {},
+  ): Promise<RunResult> {
+    const { flags = [], ...rest } = options;
+    return await this.ctr([...runWords(id, flags), ...command], rest);
+  }
+
+  log(): string {
+    return readFileSync(join(this.directory, "containerd.log"), "utf8");
+  }
+
+  /** What containerd has of this id, or of any: bundles, tasks. */
+  async leftovers(): Promise<string[]> {
+    const lists = [
+      ["task", "list", "-q"],
+      ["container", "list", "-q"],
+    ];
+    const found: string[] = [];
+    for (const list of lists) found.push(...(await this.ctr(list)).stdout.split("\n"));
+    const mounts = listMounts().map(({ mountPoint }) => mountPoint);
+    found.push(...mounts.filter((point) => point.startsWith(`${this.directory}/`)));
+    return found.filter((line) => line !== "");
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    const mounted = listMounts().filter((one) => one.mountPoint.startsWith(`${this.directory}/`));
+    for (const { mountPoint } of mounted.reverse()) {
+      await run(["umount", "-l", mountPoint], { allowFailure: true });
+    }
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #configure(): string {
+    return `version = 2
+root = "${this.directory}/root"
+state = "${this.directory}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+[grpc]
+  address = "${this.socket}"
+`;
+  }
+
+  async #importImage(): Promise<void> {
+    const layout = join(this.directory, "layout");
+    await writeShellImage(layout, {
+      config: { Cmd: ["sh"], Env: ["PATH=/bin:/usr/bin"] },
+    });
+    const indexPath = join(layout, "index.json");
+    const index = JSON.parse(readFileSync(indexPath, "utf8"));
+    for (const manifest of index.manifests) {
+      manifest.annotations = { "io.containerd.image.name": IMAGE };
+    }
+    writeFileSync(indexPath, JSON.stringify(index));
+    const archive = join(this.directory, "image.tar");
+    await run(["tar", "-C", layout, "-cf", archive, "."]);
+    await this.ctr(["image", "import", archive]);
+    rmSync(archive);
+  }
+}
+
+/** Arguments of `ctr` up to the command. */
+export function runWords(id: string, flags: readonly string[], runtime = RUNTIME): string[] {
+  return ["run", "--runtime", runtime, "--cgroup", `/mukon-e2e/${id}`, ...flags, IMAGE, id];
+}
+
+/** Why containerd cannot be tested here; undefined: it can. */
+export function whyNoContainerd(): string | undefined {
+  const isThere = ["containerd", "ctr"].every((name) => existsSync(`/usr/bin/${name}`));
+  return isThere ? undefined : "containerd is not installed: apt-get install containerd";
+}
