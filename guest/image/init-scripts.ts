@@ -8,6 +8,7 @@ export const DISK_MODULES = ["virtio_blk"];
 export const CONTAINER_MODULES = ["virtio_blk", "overlay"];
 /** In the image for whoever asks (`modprobe`, or the kernel itself). */
 export const OPTIONAL_MODULES = [
+  "virtiofs",
   "virtio_net",
   "virtio_rng",
   "virtio_balloon",

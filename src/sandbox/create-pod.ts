@@ -38,6 +38,8 @@ export interface PodRequest {
   /** `linux.cgroupsPath` of the pod's first container: where its processes belong on the host. */
   cgroupsPath?: string | undefined;
   hostname: string;
+  /** A container of it needs virtio-fs, or may later. */
+  isSharing?: boolean;
   /** Lines of resolv.conf; none: the guest's own. */
   dns: readonly string[];
   log: Logger;
@@ -141,6 +143,7 @@ async function beginDraft(attempt: Attempt): Promise<MachineDraft> {
   return {
     ...{ key, journal, stages, log, cgroup, configuration: loaded.configuration },
     descriptors: new OwnedDescriptors(),
+    isSharing: request.isSharing ?? false,
     about: { id, namespace, bundle, address: `unix://${socketPath}` },
     ...(mayClone ? { findTemplate: (machine) => findTemplate(machine, log) } : {}),
   };

@@ -81,6 +81,7 @@ export class KeeperClient {
   prepareSandbox = this.#method("prepareSandbox");
   attachDisk = this.#method("attachDisk");
   detachDisk = this.#method("detachDisk");
+  attachSharedFs = this.#method("attachSharedFs");
   putVolumeEntry = this.#method("putVolumeEntry");
   createContainer = this.#method("createContainer");
   startContainer = this.#method("startContainer");

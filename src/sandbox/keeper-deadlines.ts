@@ -11,6 +11,7 @@ const FIXED_MS: Partial<Record<Method, number>> = {
   prepareSandbox: 3 * AGENT_CALL_MS,
   attachDisk: 2 * SHORT_MS,
   detachDisk: 3 * SHORT_MS,
+  attachSharedFs: 4 * SHORT_MS,
   createContainer: AGENT_CALL_MS,
   exec: SHORT_MS,
   removeExec: SHORT_MS,

@@ -29,4 +29,8 @@ export const HOST_CODES = {
   PROGRAM_NOT_FOUND: "A program file of mukon, or one that it runs, is not there.",
   PROGRAM_UNREACHABLE: "An unprivileged user can reach neither a program nor a copy of it.",
   ASSET_INVALID: "A file for the VMM is missing or is no regular file.",
+  VIRTIOFSD_MISSING: "The program that shares files with the guest is not installed.",
+  ID_MAP_UNSUPPORTED: "A kernel or file system cannot map ids, so its files cannot be shared.",
+  SHARE_FAILED: "A file or directory of the host cannot be shown to the guest.",
+  OVERLAY_READ_ONLY: "The kernel mounted a writable overlay read-only.",
 } as const;

@@ -15,4 +15,5 @@ export const LINUX_CODES = {
   DESCRIPTORS_TRUNCATED: "Another process sent more file descriptors than it may.",
   FIFO_INVALID: "A path that was given as a FIFO is something else.",
   LOCK_TIMEOUT: "Another process holds a lock for too long.",
+  USER_NAMESPACE_FAILED: "A user namespace could not be made.",
 } as const;

@@ -11,6 +11,7 @@ import { Disks } from "../../vmm/qemu/disks.ts";
 import { STATE_DESCRIPTOR } from "../../vmm/qemu/launch-plan.ts";
 import { loadMachineState, saveMachineState } from "../../vmm/qemu/machine-state.ts";
 import { QmpClient } from "../../vmm/qemu/qmp/client.ts";
+import { attachSharedFs } from "../../vmm/qemu/shared-fs.ts";
 import { ConsoleRing, followConsole } from "./console-ring.ts";
 import { guestError } from "./guest-error.ts";
 
@@ -40,13 +41,14 @@ export class Guest {
   /** Resolves, once and for all, with the reason why the guest is gone. */
   readonly lost: Promise<MukonError>;
   readonly #qmp: QmpClient;
+  readonly #slots = new DiskSlots();
   readonly #console = new ConsoleRing();
   readonly #consoleEnded: Promise<void>;
 
   constructor(streams: GuestStreams) {
     this.#qmp = new QmpClient(streams.qmp, streams.qmpFd);
     this.agent = new AgentClient(new TtrpcClient(streams.agent));
-    this.disks = new Disks(this.#qmp, new DiskSlots());
+    this.disks = new Disks(this.#qmp, this.#slots);
     this.#consoleEnded = followConsole(streams.console, this.#console);
     this.lost = Promise.race([
       this.#fatalEvent(),
@@ -86,6 +88,11 @@ export class Guest {
   /** Stops the machine for good and writes its state to a descriptor, which stays the caller's. */
   async saveState(descriptor: number, timeoutMs: number): Promise<void> {
     await this.#unlessLost(saveMachineState(this.#qmp, { descriptor, timeoutMs }));
+  }
+
+  /** Plugs in the device that shares files; the descriptor stays the caller's. */
+  async attachSharedFs(options: { descriptor: number; queueSize: number }): Promise<void> {
+    await attachSharedFs({ qmp: this.#qmp, slots: this.#slots }, options);
   }
 
   /** What the console said last, fit to be shown; waits a moment for what is on its way. */

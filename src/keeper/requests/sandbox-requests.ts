@@ -8,7 +8,13 @@ import type { KeeperContext } from "./context.ts";
 
 type SandboxHandlers = Pick<
   Handlers,
-  "boot" | "saveState" | "prepareSandbox" | "attachDisk" | "detachDisk" | "destroySandbox"
+  | "boot"
+  | "saveState"
+  | "prepareSandbox"
+  | "attachDisk"
+  | "detachDisk"
+  | "attachSharedFs"
+  | "destroySandbox"
 >;
 
 /** Requests about the pod as a whole. */
@@ -43,6 +49,14 @@ export function sandboxRequests(context: KeeperContext): SandboxHandlers {
     detachDisk: async ({ diskId }) => {
       await guest.disks.detach(diskId);
       return {};
+    },
+    attachSharedFs: async ({ queueSize }, descriptors) => {
+      try {
+        await guest.attachSharedFs({ queueSize, descriptor: descriptors[0] ?? -1 });
+        return {};
+      } finally {
+        closeAll(descriptors);
+      }
     },
     destroySandbox: async ({ timeoutMs }) => {
       context.expectEnd();

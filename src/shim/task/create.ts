@@ -10,11 +10,12 @@ import type { Container } from "./container.ts";
 import type { TaskContext } from "./context.ts";
 import type { Exits } from "./exits.ts";
 import { type StreamPaths, TaskProcess } from "./process.ts";
-import { type RootfsDisks, rootfsDisks, type TaskMount } from "./rootfs.ts";
+import { planRootfs, type Rootfs, type RootfsDisks, type TaskMount } from "./rootfs.ts";
+import { ContainerShares } from "./shares.ts";
 import { type OpenStreams, openStreams } from "./stdio.ts";
 import type { TaskPod } from "./task-pod.ts";
 import { VolumeCopies } from "./volume-copies.ts";
-import { nameServerLines, planVolumes, type VolumePlan } from "./volumes.ts";
+import { nameServerLines, planVolumes, type VolumePlan, withoutShares } from "./volumes.ts";
 
 export interface CreateRequest {
   id: string;
@@ -27,7 +28,7 @@ export interface CreateRequest {
 /** What the request comes to, before anything is done about it. */
 interface Wanted extends CreateRequest {
   spec: OciSpec;
-  disks: RootfsDisks;
+  rootfsPlan: Rootfs;
   volumes: VolumePlan;
   isSandbox: boolean;
 }
@@ -41,7 +42,7 @@ export async function createContainer(
   exits: Exits,
   request: CreateRequest,
 ): Promise<Container> {
-  const { containers, log } = context;
+  const { containers } = context;
   containers.reserve(request.id);
   let streams: OpenStreams | undefined;
   try {
@@ -51,7 +52,6 @@ export async function createContainer(
       containerId: request.id,
       namespace: context.namespace,
     });
-    for (const warning of wanted.volumes.warnings) log.warn(warning, { containerId: request.id });
     const container = wanted.isSandbox
       ? await createWithPod(context, exits, { wanted, streams })
       : await createInPod(requirePod(context), context, { wanted, streams });
@@ -73,8 +73,9 @@ function readRequest(context: TaskContext, request: CreateRequest): Wanted {
   if (isSandbox && (request.id !== context.id || context.pod !== undefined)) {
     throw new MukonError("TASK_EXISTS", `this shim has pod ${context.id} already`);
   }
-  const disks = rootfsDisks(request.rootfs);
-  return { ...request, spec, disks, volumes: planVolumes(spec), isSandbox };
+  const bundle = { directory: request.bundle, rootPath: spec.root?.path };
+  const rootfsPlan = planRootfs(request.rootfs, bundle);
+  return { ...request, spec, rootfsPlan, volumes: planVolumes(spec), isSandbox };
 }
 
 function requirePod(context: TaskContext): TaskPod {
@@ -108,6 +109,7 @@ async function createWithPod(
     sizing: sizingOf(spec),
     cgroupsPath: spec.linux?.cgroupsPath,
     hostname: hostnameOf(spec, id),
+    isSharing: mayShare(making.wanted),
     dns: nameServerLines(spec),
     log: context.log,
     onEvent: (event) => exits.onEvent(event),
@@ -125,6 +127,12 @@ async function createWithPod(
   }
 }
 
+/** Of later containers of a pod nothing is known yet. */
+function mayShare({ rootfsPlan, volumes, spec }: Wanted): boolean {
+  const isPod = podTypeOf(spec.annotations ?? {}).type === "sandbox";
+  return isPod || rootfsPlan.kind !== "disks" || volumes.shares.length > 0;
+}
+
 async function createInPod(
   pod: TaskPod,
   context: TaskContext,
@@ -133,16 +141,22 @@ async function createInPod(
   const { id, bundle, spec, isSandbox } = wanted;
   const disks: PodDisk[] = [];
   const volumes = new VolumeCopies(id, { keeper: pod.keeper, log: context.log });
+  const shares = new ContainerShares(id, { shares: pod.shares, log: context.log });
   try {
-    await volumes.copy(wanted.volumes.copies);
-    const { layers, scratch } = await attachDisks(pod, wanted.disks, disks);
+    const plan = volumePlanFor(pod, wanted);
+    for (const warning of plan.warnings) context.log.warn(warning, { containerId: id });
+    await volumes.copy(plan.copies);
+    const sharedRootfs = await shares.addRootfs(wanted.rootfsPlan);
+    await shares.addVolumes(plan.shares);
+    const { layers, scratch } = await attachDisks(pod, wanted.rootfsPlan, disks);
     await pod.keeper.createContainer(
       {
         containerId: id,
         spec: { ...spec },
         layers,
         ...(scratch === undefined ? {} : { scratch }),
-        volumes: volumes.mounts,
+        ...(sharedRootfs === undefined ? {} : { sharedRootfs }),
+        volumes: [...volumes.mounts, ...shares.mounts],
         stdio: streams.stdio,
         timeoutMs: pod.configuration.runtime.createContainerTimeout * 1000,
       },
@@ -152,7 +166,7 @@ async function createInPod(
     init.logTo(streams.logProgram);
     const isInputClosed = context.containers.isInputClosedEarly(id);
     const container: Container = {
-      ...{ id, bundle, isSandbox, init, disks, volumes },
+      ...{ id, bundle, isSandbox, init, disks, volumes, shares },
       execs: new Map(),
       pid: pod.vmmPid,
     };
@@ -166,18 +180,25 @@ async function createInPod(
     // With a sandbox, all of its pod goes.
     if (!isSandbox) {
       await volumes.remove();
+      shares.remove();
       await detachDisks(pod, disks, context);
     }
     throw error;
   }
 }
 
+function volumePlanFor(pod: TaskPod, { volumes }: Wanted): VolumePlan {
+  const isOff = pod.configuration.hypervisor.qemu.sharedFs === "none";
+  return isOff ? withoutShares(volumes) : volumes;
+}
+
 /** Notes each disk in `attached` as soon as it is one. */
 async function attachDisks(
   pod: TaskPod,
-  files: RootfsDisks,
+  files: Rootfs | RootfsDisks,
   attached: PodDisk[],
 ): Promise<{ layers: { source: string }[]; scratch?: { source: string } }> {
+  if (!("layers" in files)) return { layers: [] };
   const attach = async (path: string, readOnly: boolean): Promise<{ source: string }> => {
     const disk = await pod.attachDisk(path, { readOnly });
     attached.push(disk);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KeeperClient } from "../../sandbox/keeper-client.ts";
 import type { Pod } from "../../sandbox/pod.ts";
+import type { PodShares } from "../../sandbox/pod-shares.ts";
 
 /** Requests to the keeper that tasks are made of. */
 export type TaskKeeper = Pick<
@@ -26,4 +27,5 @@ export type TaskKeeper = Pick<
 export type TaskPod = Pick<Pod, "vmmPid" | "configuration" | "lost" | "attachDisk"> & {
   destroy: () => Promise<unknown>;
   keeper: TaskKeeper;
+  shares: Pick<PodShares, "addBind" | "addOverlay" | "remove">;
 };

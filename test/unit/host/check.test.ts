@@ -159,6 +159,7 @@ describe("the checks of the kernel", () => {
       fileSystem,
       source: fileSystem,
       options: [],
+      superOptions: [],
     });
     assertAnswer(checkCgroup([mount("/sys/fs/cgroup", "cgroup2")]), "ok", /version 2/);
     assertAnswer(checkCgroup([mount("/sys/fs/cgroup/cpu", "cgroup")]), "warning", /version 1/);

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { DiskSlots } from "./disk-slots.ts";
+import type { QmpClient } from "./qmp/client.ts";
+
+/** What the guest mounts; Kata's name. */
+export const SHARED_FS_TAG = "kataShared";
+const NAME = "shared";
+const SOCKET_NAME = "shared-socket";
+/** virtiofsd is asked for a few things meanwhile, and QEMU waits for it. */
+const ATTACH_TIMEOUT_MS = 20_000;
+
+/**
+ * Plugs in the device that the guest's file requests go through. `descriptor` is a socket that is
+ * connected with virtiofsd; QEMU gets a copy of it. The guest's memory must be shareable.
+ * Errors: those of {@link QmpClient}, `VMM_SLOTS_EXHAUSTED`.
+ */
+export async function attachSharedFs(
+  machine: { qmp: Pick<QmpClient, "execute">; slots: DiskSlots },
+  options: { descriptor: number; queueSize: number },
+): Promise<void> {
+  const { qmp, slots } = machine;
+  const slot = slots.take();
+  await qmp.execute("getfd", { fdname: SOCKET_NAME }, { descriptor: options.descriptor });
+  await qmp.execute("chardev-add", {
+    id: NAME,
+    backend: {
+      type: "socket",
+      data: { addr: { type: "fd", data: { str: SOCKET_NAME } }, server: false },
+    },
+  });
+  const device = {
+    driver: "vhost-user-fs-pci",
+    id: NAME,
+    chardev: NAME,
+    tag: SHARED_FS_TAG,
+    "queue-size": options.queueSize,
+    bus: slot.bus,
+    addr: slot.address,
+  };
+  await qmp.execute("device_add", device, { timeoutMs: ATTACH_TIMEOUT_MS });
+}
