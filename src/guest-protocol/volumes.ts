@@ -9,6 +9,20 @@ const SHARED_FS = "/run/kata-containers/shared/virtiofs";
 /** Tag of the virtio-fs device; Kata's name. */
 const TAG = "kataShared";
 
+/** The pod's /dev/shm, where Kata has it too. */
+export const SHARED_MEMORY_PATH = "/run/kata-containers/sandbox/shm";
+
+/** Memory that the containers of a pod share; made with the sandbox. */
+export function sharedMemoryStorage(sizeBytes: number): Storage {
+  return create(StorageSchema, {
+    driver: "ephemeral",
+    source: "shm",
+    fstype: "tmpfs",
+    options: ["noexec", "nosuid", "nodev", "mode=1777", `size=${sizeBytes}`],
+    mountPoint: SHARED_MEMORY_PATH,
+  });
+}
+
 /** Where in the guest the copy of a volume lies, or one file of it. */
 export function volumePath(volume: string, path = ""): string {
   const root = `${SHARED}/${checkedContainerId(volume)}/data`;

@@ -38,6 +38,8 @@ export interface PodRequest {
   /** `linux.cgroupsPath` of the pod's first container: where its processes belong on the host. */
   cgroupsPath?: string | undefined;
   hostname: string;
+  /** Of its /dev/shm; none: 64 MiB. */
+  sharedMemoryBytes?: number | undefined;
   /** A container of it needs virtio-fs, or may later. */
   isSharing?: boolean;
   /** Lines of resolv.conf; none: the guest's own. */
@@ -153,10 +155,14 @@ async function prepareSandbox(
   { request, stages }: Attempt,
   { pod, loss }: ReturnType<typeof adoptMachine>,
 ): Promise<void> {
-  const { id: sandboxId, hostname, dns } = request;
-  await stages.run("sandbox", () =>
-    unlessLost(pod.keeper.prepareSandbox({ sandboxId, hostname, dns: [...dns] }), loss),
-  );
+  const { id: sandboxId, hostname, sharedMemoryBytes } = request;
+  const params = {
+    sandboxId,
+    hostname,
+    dns: [...request.dns],
+    ...(sharedMemoryBytes === undefined ? {} : { sharedMemoryBytes }),
+  };
+  await stages.run("sandbox", () => unlessLost(pod.keeper.prepareSandbox(params), loss));
 }
 
 /**

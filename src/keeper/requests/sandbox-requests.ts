@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+import { sharedMemoryStorage } from "../../guest-protocol/volumes.ts";
 import type { Handlers } from "../control/handlers.ts";
 import { asking } from "../guest/guest-error.ts";
 import { followOutOfMemory } from "../guest/out-of-memory.ts";
 import { refreshGuest } from "../guest/refresh.ts";
 import { closeAll } from "../process/process-stdio.ts";
 import type { KeeperContext } from "./context.ts";
+
+const DEFAULT_SHARED_MEMORY_BYTES = 64 * 1024 * 1024;
 
 type SandboxHandlers = Pick<
   Handlers,
@@ -71,9 +74,13 @@ async function prepare(
   params: Parameters<Handlers["prepareSandbox"]>[0],
 ): Promise<void> {
   const { agent } = context.guest;
-  const { sandboxId, hostname, dns } = params;
+  const { sandboxId, hostname, dns, sharedMemoryBytes = DEFAULT_SHARED_MEMORY_BYTES } = params;
+  const storages = [sharedMemoryStorage(sharedMemoryBytes)];
   await refreshGuest(agent);
-  await asking("set the pod up", agent.call("createSandbox", { sandboxId, hostname, dns }));
+  await asking(
+    "set the pod up",
+    agent.call("createSandbox", { sandboxId, hostname, dns, storages }),
+  );
   void followOutOfMemory(agent, (containerId) => {
     if (context.containers.has(containerId)) context.send({ event: "oom", containerId });
   });

@@ -53,6 +53,8 @@ export const METHODS = {
       sandboxId: Identifier,
       hostname: v.pipe(v.string(), v.maxLength(253)),
       dns: v.pipe(v.array(v.pipe(v.string(), v.maxLength(1024))), v.maxLength(64)),
+      /** Size of the pod's /dev/shm; none: 64 MiB. */
+      sharedMemoryBytes: v.optional(Count),
     }),
     result: Nothing,
   },

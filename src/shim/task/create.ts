@@ -15,7 +15,13 @@ import { ContainerShares } from "./shares.ts";
 import { type OpenStreams, openStreams } from "./stdio.ts";
 import type { TaskPod } from "./task-pod.ts";
 import { VolumeCopies } from "./volume-copies.ts";
-import { nameServerLines, planVolumes, type VolumePlan, withoutShares } from "./volumes.ts";
+import {
+  nameServerLines,
+  planVolumes,
+  sharedMemoryBytes,
+  type VolumePlan,
+  withoutShares,
+} from "./volumes.ts";
 
 export interface CreateRequest {
   id: string;
@@ -109,6 +115,7 @@ async function createWithPod(
     sizing: sizingOf(spec),
     cgroupsPath: spec.linux?.cgroupsPath,
     hostname: hostnameOf(spec, id),
+    sharedMemoryBytes: sharedMemoryBytes(spec),
     isSharing: mayShare(making.wanted),
     dns: nameServerLines(spec),
     log: context.log,

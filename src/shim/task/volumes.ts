@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync, constants, openSync, readSync, statSync } from "node:fs";
+import { closeSync, constants, openSync, readSync, statfsSync, statSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import { isBind } from "../../guest-protocol/agent-mounts.ts";
@@ -20,6 +20,8 @@ const DISPENSABLE = [...ENGINE_FILES, "/dev/termination-log"];
 const KERNEL_DIRECTORIES = ["/proc", "/sys", "/dev"];
 const MAX_RESOLV_CONF_BYTES = 64 * 1024;
 const MAX_LINES = 64;
+/** TMPFS_MAGIC of linux/magic.h. */
+const TMPFS_MAGIC = 0x01021994;
 const MAX_LINE_LENGTH = 1024;
 
 /** A file or directory of the host's that the guest gets a copy of, which is kept up to date. */
@@ -107,6 +109,22 @@ export function withoutShares(plan: VolumePlan): VolumePlan {
     warnings.push(`what the container writes to ${destination} does not reach ${bind.source}`);
   }
   return { copies, shares: [], warnings };
+}
+
+/**
+ * Size of the tmpfs that the container is to see as /dev/shm, where that is one of the host's; what
+ * is mounted by the spec itself has its own size.
+ */
+export function sharedMemoryBytes(spec: OciSpec): number | undefined {
+  const mount = spec.mounts?.find(({ destination }) => destination === "/dev/shm");
+  if (mount?.source === undefined || !isBind(mount) || mount.source === "/dev/shm")
+    return undefined;
+  try {
+    const { type, blocks, bsize } = statfsSync(mount.source);
+    return type === TMPFS_MAGIC && blocks > 0 ? blocks * bsize : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Lines of the file that the container is to see as /etc/resolv.conf; none: no such mount. */
