@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { closeSync } from "node:fs";
-import { systemCall } from "./system-call.ts";
+import { SystemCallError, systemCall } from "./system-call.ts";
 
 /** Numbers of x86-64 and of all newer architectures alike. */
 const SYS_OPEN_TREE = 428;
@@ -55,6 +55,27 @@ export interface BindOptions {
  *   mount_setattr means that the file system, or one mounted below, cannot map ids
  */
 export function bindMount(source: string, target: string, options: BindOptions = {}): void {
+  const tree = cloneTree(source, options);
+  try {
+    moveMount(SYS_MOVE_MOUNT, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
+  } finally {
+    closeSync(tree);
+  }
+}
+
+/** Why a directory's ids could not be mapped, such as "EINVAL"; undefined: they can be. */
+export function tryMapIds(directory: string, userNamespace: number): string | undefined {
+  try {
+    closeSync(cloneTree(directory, { userNamespace }));
+    return undefined;
+  } catch (error) {
+    if (error instanceof SystemCallError) return error.errorName;
+    throw error;
+  }
+}
+
+/** A mount that is not attached anywhere; the caller closes it. */
+function cloneTree(source: string, options: BindOptions): number {
   const depth = options.isRecursive === true ? AT_RECURSIVE : 0;
   const tree = openTree(SYS_OPEN_TREE, AT_FDCWD, source, OPEN_TREE_CLONE | O_CLOEXEC | depth);
   try {
@@ -68,9 +89,10 @@ export function bindMount(source: string, target: string, options: BindOptions =
     attributes.writeBigUInt64LE(BigInt(options.userNamespace ?? 0), 24);
     const flags = AT_EMPTY_PATH | depth;
     mountSetattr(SYS_MOUNT_SETATTR, tree, "", flags, attributes, MOUNT_ATTR_BYTES);
-    moveMount(SYS_MOVE_MOUNT, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
-  } finally {
+    return tree;
+  } catch (error) {
     closeSync(tree);
+    throw error;
   }
 }
 

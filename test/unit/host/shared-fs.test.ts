@@ -54,7 +54,14 @@ test("each fact of a virtiofsd that is other than promised is noticed", () => {
   const ids = [base, base, base, base];
   const none = { inheritable: 0n, permitted: 0n, effective: 0n, bounding: 0n, ambient: 0n };
   const good = {
-    ...{ ...status, uids: ids, gids: ids, groups: [] as number[], noNewPrivileges: true, seccomp: 2 },
+    ...{
+      ...status,
+      uids: ids,
+      gids: ids,
+      groups: [] as number[],
+      noNewPrivileges: true,
+      seccomp: 2,
+    },
     capabilities: { ...none, permitted: 0x8800_00dbn, effective: 0x8800_00dbn },
   };
   const names = ["net", "ipc", "uts", "user", "mnt"] as const;
