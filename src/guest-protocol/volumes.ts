@@ -7,7 +7,7 @@ const SHARED = "/run/kata-containers/shared/containers";
 /** Apart from the copies, which are written by the agent. */
 const SHARED_FS = "/run/kata-containers/shared/virtiofs";
 /** Tag of the virtio-fs device; Kata's name. */
-const TAG = "kataShared";
+export const SHARED_FS_TAG = "kataShared";
 
 /** The pod's /dev/shm, where Kata has it too. */
 export const SHARED_MEMORY_PATH = "/run/kata-containers/sandbox/shm";
@@ -38,7 +38,7 @@ export function sharedPath(name: string): string {
 export function sharedFsStorage(): Storage {
   return create(StorageSchema, {
     driver: "virtio-fs",
-    source: TAG,
+    source: SHARED_FS_TAG,
     fstype: "virtiofs",
     options: ["nodev"],
     mountPoint: SHARED_FS,

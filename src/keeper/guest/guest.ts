@@ -11,7 +11,7 @@ import { Disks } from "../../vmm/qemu/disks.ts";
 import { STATE_DESCRIPTOR } from "../../vmm/qemu/launch-plan.ts";
 import { loadMachineState, saveMachineState } from "../../vmm/qemu/machine-state.ts";
 import { QmpClient } from "../../vmm/qemu/qmp/client.ts";
-import { attachSharedFs } from "../../vmm/qemu/shared-fs.ts";
+import { attachSharedFs, type SharedFsOptions } from "../../vmm/qemu/shared-fs.ts";
 import { ConsoleRing, followConsole } from "./console-ring.ts";
 import { guestError } from "./guest-error.ts";
 
@@ -91,7 +91,7 @@ export class Guest {
   }
 
   /** Plugs in the device that shares files; the descriptor stays the caller's. */
-  async attachSharedFs(options: { descriptor: number; queueSize: number }): Promise<void> {
+  async attachSharedFs(options: SharedFsOptions): Promise<void> {
     await attachSharedFs({ qmp: this.#qmp, slots: this.#slots }, options);
   }
 

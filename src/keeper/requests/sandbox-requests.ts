@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { sharedMemoryStorage } from "../../guest-protocol/volumes.ts";
+import { SHARED_FS_TAG, sharedMemoryStorage } from "../../guest-protocol/volumes.ts";
 import type { Handlers } from "../control/handlers.ts";
 import { asking } from "../guest/guest-error.ts";
 import { followOutOfMemory } from "../guest/out-of-memory.ts";
@@ -55,7 +55,8 @@ export function sandboxRequests(context: KeeperContext): SandboxHandlers {
     },
     attachSharedFs: async ({ queueSize }, descriptors) => {
       try {
-        await guest.attachSharedFs({ queueSize, descriptor: descriptors[0] ?? -1 });
+        const descriptor = descriptors[0] ?? -1;
+        await guest.attachSharedFs({ queueSize, descriptor, tag: SHARED_FS_TAG });
         return {};
       } finally {
         closeAll(descriptors);

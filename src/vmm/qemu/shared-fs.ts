@@ -2,12 +2,17 @@
 import type { DiskSlots } from "./disk-slots.ts";
 import type { QmpClient } from "./qmp/client.ts";
 
-/** What the guest mounts; Kata's name. */
-export const SHARED_FS_TAG = "kataShared";
 const NAME = "shared";
 const SOCKET_NAME = "shared-socket";
 /** virtiofsd is asked for a few things meanwhile, and QEMU waits for it. */
 const ATTACH_TIMEOUT_MS = 20_000;
+
+export interface SharedFsOptions {
+  descriptor: number;
+  queueSize: number;
+  /** What the guest mounts it by. */
+  tag: string;
+}
 
 /**
  * Plugs in the device that the guest's file requests go through. `descriptor` is a socket that is
@@ -16,7 +21,7 @@ const ATTACH_TIMEOUT_MS = 20_000;
  */
 export async function attachSharedFs(
   machine: { qmp: Pick<QmpClient, "execute">; slots: DiskSlots },
-  options: { descriptor: number; queueSize: number },
+  options: SharedFsOptions,
 ): Promise<void> {
   const { qmp, slots } = machine;
   const slot = slots.take();
@@ -32,7 +37,7 @@ export async function attachSharedFs(
     driver: "vhost-user-fs-pci",
     id: NAME,
     chardev: NAME,
-    tag: SHARED_FS_TAG,
+    tag: options.tag,
     "queue-size": options.queueSize,
     bus: slot.bus,
     addr: slot.address,
