@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { openGuest } from "../../guest/image/open.ts";
+import { DEFAULT_MOUNTS } from "../../src/cli/container/spec-defaults.ts";
 import type { OciMount } from "../../src/guest-protocol/oci-spec.ts";
 import { readSandboxState, type SandboxState } from "../../src/host/sandbox-state.ts";
 import { run } from "../../src/linux/run.ts";
@@ -59,7 +60,7 @@ export class SharedPod {
   ): Promise<ShimClient> {
     this.#containerd ??= await FakeContainerd.listen(this.#world.directory);
     const bundle = new Bundle(this.#world.directory, id, ["sleep", "1000"], {
-      mounts: container.mounts,
+      mounts: [...DEFAULT_MOUNTS, ...container.mounts],
       annotations: {
         "io.kubernetes.cri.container-type": container.isSandbox === true ? "sandbox" : "container",
         "io.kubernetes.cri.sandbox-id": "pod",
@@ -106,10 +107,6 @@ export class SharedPod {
     this.#containerd?.close();
     rmSync(this.disk, { recursive: true, force: true });
   }
-}
-
-export function proc(): OciMount[] {
-  return [{ destination: "/proc", type: "proc", source: "proc" }];
 }
 
 export function bind(source: string, destination: string, ...options: string[]): OciMount {

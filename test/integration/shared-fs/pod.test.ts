@@ -16,7 +16,7 @@ import { after, before, describe, test } from "node:test";
 import { auditSandbox } from "../../../src/host/audit/audit.ts";
 import { listMounts } from "../../../src/linux/mounts.ts";
 import { PodWorld } from "../../support/pod-world.ts";
-import { bind, proc, SharedPod } from "../../support/shared-pod.ts";
+import { bind, SharedPod } from "../../support/shared-pod.ts";
 
 let world: PodWorld;
 let pod: SharedPod;
@@ -46,7 +46,6 @@ before(async () => {
     isSandbox: true,
     rootfs: [overlay.mount],
     mounts: [
-      ...proc(),
       bind(data, "/data", "rw"),
       bind(data, "/read-only", "ro"),
       bind(message, "/dev/termination-log", "rw"),
@@ -171,7 +170,7 @@ describe("a pod whose files are the host's", () => {
     const before = pod.state.processes.virtiofsd;
     await pod.start("member", {
       rootfs: [{ type: "bind", source: rootfs, options: ["rbind", "rw"] }],
-      mounts: [...proc(), bind(source, "/shared", "rw")],
+      mounts: [bind(source, "/shared", "rw")],
     });
     assert.deepEqual(pod.state.processes.virtiofsd, before);
     assert.match(await pod.inside("member", "echo from-member >/shared/m; echo x >/mine"), /rc=0/);
