@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  chownSync,
-  copyFileSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
+import { chownSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { auditSandbox } from "../../../src/host/audit/audit.ts";
 import { listMounts } from "../../../src/linux/mounts.ts";
@@ -30,7 +21,6 @@ before(async () => {
   writeFileSync(join(patch, "etc", "removed"), "x");
   writeFileSync(join(patch, "etc", "theirs"), "theirs\n", { mode: 0o600 });
   chownSync(join(patch, "etc", "theirs"), 1000, 100);
-  takeAttributeTools(patch);
   const data = join(pod.disk, "data");
   mkdirSync(data);
   writeFileSync(join(data, "from-host"), "host\n");
@@ -57,17 +47,6 @@ after(async () => {
   pod.close();
   await world.end();
 });
-
-/** Busybox has none; these run on the host's libraries. */
-function takeAttributeTools(root: string): void {
-  const libraries = "/lib/x86_64-linux-gnu";
-  const files = ["/usr/bin/getfattr", "/usr/bin/setfattr", "/lib64/ld-linux-x86-64.so.2"];
-  for (const path of [...files, `${libraries}/libc.so.6`, `${libraries}/libattr.so.1`]) {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    copyFileSync(path, join(root, path));
-    chmodSync(join(root, path), 0o755);
-  }
-}
 
 describe("a pod whose files are the host's", () => {
   test("owners are the same inside and on disk", async () => {
@@ -105,12 +84,16 @@ describe("a pod whose files are the host's", () => {
     execFileSync("setfattr", ["-n", "user.mukon", "-v", "host", theirs]);
     const seen = await pod.inside(
       "pod",
-      `getfattr --only-values -n user.mukon /data/from-host && echo
+      `getfattr -n user.mukon /data/from-host
       touch /data/attr && setfattr -n user.mukon -v guest /data/attr
       setfattr -n trusted.mukon -v guest /data/attr`,
     );
-    assert.match(seen, /^host\n/);
-    assert.match(seen, /trusted|not permitted|not supported/i);
+    assert.match(seen, /user\.mukon="host"/);
+    assert.match(
+      seen,
+      /setfattr: .*not permitted\nrc=1\n$/,
+      "trusted ones are for the host's root",
+    );
     const value = ["--only-values", "-n", "user.mukon", ours];
     assert.equal(execFileSync("getfattr", value).toString(), "guest");
   });
