@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chownSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { auditSandbox } from "../../../src/host/audit/audit.ts";
 import { listMounts } from "../../../src/linux/mounts.ts";
@@ -21,6 +30,7 @@ before(async () => {
   writeFileSync(join(patch, "etc", "removed"), "x");
   writeFileSync(join(patch, "etc", "theirs"), "theirs\n", { mode: 0o600 });
   chownSync(join(patch, "etc", "theirs"), 1000, 100);
+  takeSetfattr(patch);
   const data = join(pod.disk, "data");
   mkdirSync(data);
   writeFileSync(join(data, "from-host"), "host\n");
@@ -47,6 +57,17 @@ after(async () => {
   pod.close();
   await world.end();
 });
+
+/** Busybox has none to set them with; this one runs on the host's libraries. */
+function takeSetfattr(root: string): void {
+  const libraries = "/lib/x86_64-linux-gnu";
+  const files = ["/usr/bin/setfattr", "/lib64/ld-linux-x86-64.so.2"];
+  for (const path of [...files, `${libraries}/libc.so.6`, `${libraries}/libattr.so.1`]) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    copyFileSync(path, join(root, path));
+    chmodSync(join(root, path), 0o755);
+  }
+}
 
 describe("a pod whose files are the host's", () => {
   test("owners are the same inside and on disk", async () => {
