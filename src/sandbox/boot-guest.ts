@@ -2,7 +2,7 @@
 import { Socket } from "node:net";
 import { KeeperClient } from "./keeper-client.ts";
 import { Loss } from "./loss.ts";
-import type { Machine, MachineDraft } from "./machine.ts";
+import { helpersCgroup, type Machine, type MachineDraft } from "./machine.ts";
 import type { ExitedEvent, KeeperEvent, OomEvent } from "./messages/events.ts";
 import { Pod } from "./pod.ts";
 import { PodShares } from "./pod-shares.ts";
@@ -39,6 +39,7 @@ export function adoptMachine(
     ...{ journal, keeper, loss, identity: machine.identity },
     settings: configuration.hypervisor.qemu,
     isMemoryShareable: machine.isMemoryShareable,
+    cgroup: helpersCgroup(draft),
   });
   const parts = { key, journal, configuration, vmmPid, keeper, descriptorSocketFd, loss, shares };
   const pod = new Pod(parts);

@@ -109,7 +109,7 @@ export async function startMachine(draft: MachineDraft): Promise<Machine> {
 }
 
 /** Where the processes beside the VMM belong, on the host. */
-function helpersCgroup({ configuration, cgroup }: MachineDraft): PodCgroup | undefined {
+export function helpersCgroup({ configuration, cgroup }: MachineDraft): PodCgroup | undefined {
   return configuration.runtime.sandboxCgroupOnly ? cgroup : undefined;
 }
 

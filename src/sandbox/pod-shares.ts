@@ -2,6 +2,7 @@
 import { closeSync } from "node:fs";
 import type { Configuration } from "../config/keys/registry.ts";
 import { asMukonError, MukonError } from "../errors/mukon-error.ts";
+import type { PodCgroup } from "../host/cgroups/pod-cgroup.ts";
 import type { PodIdentity } from "../host/identity/types.ts";
 import type { Journal } from "../host/journal/journal.ts";
 import type { LaunchedProcess } from "../host/launcher/types.ts";
@@ -25,6 +26,8 @@ export interface PodSharesParts {
   isMemoryShareable: boolean;
   keeper: Pick<KeeperClient, "attachSharedFs">;
   loss: Loss;
+  /** For virtiofsd. */
+  cgroup?: PodCgroup | undefined;
 }
 
 /**
@@ -74,7 +77,7 @@ export class PodShares {
   }
 
   async #start(): Promise<SharedTree> {
-    const { identity, journal, settings, keeper, loss } = this.#parts;
+    const { identity, journal, settings, keeper, loss, cgroup } = this.#parts;
     if (settings.sharedFs === "none") {
       throw new MukonError(
         "SHARED_FS_OFF",
@@ -105,7 +108,7 @@ export class PodShares {
       });
       // The one in C starts a thread before it switches its filter on.
       const seccomp = daemon.kind === "rust" ? "filter" : "main";
-      launched = await launchVerified(launch, { journal, seccomp });
+      launched = await launchVerified(launch, { journal, seccomp, cgroup });
       await awaitShutIn(launched.pid, directory);
       this.#record(launched);
       await keeper.attachSharedFs({ queueSize: settings.virtioFsQueueSize }, [connection]);
