@@ -8,6 +8,7 @@ export const DISK_MODULES = ["virtio_blk"];
 export const CONTAINER_MODULES = ["virtio_blk", "overlay", "virtio_net"];
 /** In the image for whoever asks (`modprobe`, or the kernel itself). */
 export const OPTIONAL_MODULES = [
+  "virtiofs",
   "virtio_rng",
   "virtio_balloon",
   "virtio_mem",

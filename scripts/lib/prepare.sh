@@ -5,6 +5,11 @@
 
 # What mukon needs at run time and to build its guest image.
 RUNTIME_PACKAGES="debian-archive-keyring qemu-system-x86 util-linux passwd e2fsprogs erofs-utils iproute2 skopeo umoci zstd xz-utils ca-certificates"
+# Debian 12 has it in a package that QEMU brings along.
+case $(. /etc/os-release 2>/dev/null && printf '%s' "${VERSION_ID-}") in
+  12*) ;;
+  *) RUNTIME_PACKAGES="$RUNTIME_PACKAGES virtiofsd" ;;
+esac
 # What only the tests need: a second runtime, and real clients.
 TEST_PACKAGES="containerd runc attr libcap2-bin containernetworking-plugins iptables libnss-systemd python3 docker-registry"
 # What makes and drives the test host (scripts/testhost).

@@ -2,17 +2,18 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { MountSchema } from "../generated/agent/oci_pb.ts";
 import type { OciMount } from "./oci-spec.ts";
+import { SHARED_MEMORY_PATH } from "./volumes.ts";
 
 /** File systems that the guest's kernel makes out of nothing. */
 const GUEST_FILE_SYSTEMS: readonly string[] = [
   ...["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"],
 ];
-/** The host's folder would be the wrong one, and its size is not the guest's. */
+/** The host's folder would be the wrong one; all containers of the pod share the guest's. */
 const SHARED_MEMORY: MessageInitShape<typeof MountSchema> = {
   destination: "/dev/shm",
-  type: "tmpfs",
-  source: "shm",
-  options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
+  type: "bind",
+  source: SHARED_MEMORY_PATH,
+  options: ["rbind"],
 };
 
 export interface AgentMounts {

@@ -61,6 +61,8 @@ const sandboxState = v.object({
     shim: processRecord,
     keeper: v.optional(processRecord),
     vmm: v.optional(processRecord),
+    /** There once something is shared. */
+    virtiofsd: v.optional(processRecord),
   }),
 });
 

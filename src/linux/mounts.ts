@@ -12,6 +12,8 @@ export interface Mount {
   fileSystem: string;
   source: string;
   options: string[];
+  /** Of the file system itself, wherever it is mounted. */
+  superOptions: string[];
 }
 
 /** Mounts of this process' namespace, as in /proc/self/mountinfo (proc_pid_mountinfo(5)). */
@@ -20,7 +22,7 @@ export function listMounts(text = readFileSync("/proc/self/mountinfo", "utf8")):
   for (const line of text.split("\n")) {
     const [left, right] = line.split(" - ");
     const mountPoint = left?.split(" ")[4];
-    const [fileSystem, source] = right?.split(" ") ?? [];
+    const [fileSystem, source, superOptions = ""] = right?.split(" ") ?? [];
     if (mountPoint === undefined || fileSystem === undefined || source === undefined) continue;
     const options = left?.split(" ")[5]?.split(",") ?? [];
     mounts.push({
@@ -28,6 +30,7 @@ export function listMounts(text = readFileSync("/proc/self/mountinfo", "utf8")):
       fileSystem,
       source: unescapeOctal(source),
       options,
+      superOptions: superOptions.split(","),
     });
   }
   return mounts;

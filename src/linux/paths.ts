@@ -34,6 +34,11 @@ export function identitiesDirectory(): string {
   return join(runRoot(), "identities");
 }
 
+/** One directory a pod that shares files: what its virtiofsd serves. */
+export function sharedDirectory(): string {
+  return join(runRoot(), "shared");
+}
+
 /** Sockets of shims; short, as a socket's path has at most 107 bytes (unix(7)). */
 export function shimSocketsDirectory(): string {
   return join(runRoot(), "s");

@@ -113,6 +113,19 @@ export function readNamespaces(pid: number): Partial<Record<NamespaceName, strin
   return result;
 }
 
+/** Maps of user and group ids of its user namespace, an extent a line; none of one that is gone. */
+export function readIdMaps(pid: number): string[] {
+  return ["uid_map", "gid_map"]
+    .map((name) => readText(`/proc/${pid}/${name}`))
+    .filter((text) => text !== undefined)
+    .map((text) =>
+      text
+        .trim()
+        .replace(/[ \t]+/g, " ")
+        .replace(/ ?\n ?/g, "\n"),
+    );
+}
+
 export function listThreads(pid: number): number[] {
   return numericEntries(`/proc/${pid}/task`);
 }

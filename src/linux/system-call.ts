@@ -19,10 +19,15 @@ export class SystemCallError extends MukonError {
 
 type Argument = number | bigint | string | Buffer | object | null;
 
-/** A C function whose result below zero means failure, with the reason in `errno`. */
-export function systemCall(declaration: string): (...args: Argument[]) => number {
+/**
+ * A C function whose result below zero means failure, with the reason in `errno`; errors call it by
+ * `name`, by default its own.
+ */
+export function systemCall(
+  declaration: string,
+  name = /(\w+)\(/.exec(declaration)?.[1] ?? declaration,
+): (...args: Argument[]) => number {
   let call: LibraryFunction | undefined;
-  const name = /(\w+)\(/.exec(declaration)?.[1] ?? declaration;
   return (...args) => {
     call ??= libcFunction(declaration);
     for (;;) {

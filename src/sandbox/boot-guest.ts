@@ -2,9 +2,10 @@
 import { Socket } from "node:net";
 import { KeeperClient } from "./keeper-client.ts";
 import { Loss } from "./loss.ts";
-import type { Machine, MachineDraft } from "./machine.ts";
+import { helpersCgroup, type Machine, type MachineDraft } from "./machine.ts";
 import type { ExitedEvent, KeeperEvent, OomEvent } from "./messages/events.ts";
 import { Pod } from "./pod.ts";
+import { PodShares } from "./pod-shares.ts";
 
 /** A clone is there in a fraction of this, also on a machine that starts many at once. */
 const CLONE_TIMEOUT_MS = 20_000;
@@ -34,7 +35,14 @@ export function adoptMachine(
   loss.watch("keeper", machine.keeper);
   void keeper.closed.then(({ violation }) => violation !== undefined && loss.report(violation));
   const vmmPid = machine.vmm.pid;
-  const pod = new Pod({ key, journal, configuration, vmmPid, keeper, descriptorSocketFd, loss });
+  const shares = new PodShares({
+    ...{ journal, keeper, loss, identity: machine.identity },
+    settings: configuration.hypervisor.qemu,
+    isMemoryShareable: machine.isMemoryShareable,
+    cgroup: helpersCgroup(draft),
+  });
+  const parts = { key, journal, configuration, vmmPid, keeper, descriptorSocketFd, loss, shares };
+  const pod = new Pod(parts);
   return { pod, loss };
 }
 

@@ -39,6 +39,10 @@ export interface PodRequest {
   /** `linux.cgroupsPath` of the pod's first container: where its processes belong on the host. */
   cgroupsPath?: string | undefined;
   hostname: string;
+  /** Of its /dev/shm; none: 64 MiB. */
+  sharedMemoryBytes?: number | undefined;
+  /** A container of it needs virtio-fs, or may later. */
+  isSharing?: boolean;
   /** Lines of resolv.conf; none: the guest's own. */
   dns: readonly string[];
   /** Path of the network namespace that the pod is to be seen in; none: it has no network. */
@@ -156,6 +160,7 @@ async function beginDraft(attempt: Attempt): Promise<MachineDraft> {
   return {
     ...{ key, journal, stages, log, cgroup, configuration: loaded.configuration },
     descriptors: new OwnedDescriptors(),
+    isSharing: request.isSharing ?? false,
     about: { id, namespace, bundle, address: `unix://${socketPath}` },
     ...(mayClone ? { findTemplate: (machine) => findTemplate(machine, log) } : {}),
   };
@@ -165,10 +170,15 @@ async function prepareSandbox(
   { request, stages }: Attempt,
   { pod, loss }: ReturnType<typeof adoptMachine>,
 ): Promise<void> {
-  const { id: sandboxId, hostname, dns } = request;
+  const { id: sandboxId, hostname, sharedMemoryBytes } = request;
+  const params = {
+    sandboxId,
+    hostname,
+    dns: [...request.dns],
+    ...(sharedMemoryBytes === undefined ? {} : { sharedMemoryBytes }),
+  };
   await stages.run("sandbox", async () => {
-    const prepared = pod.keeper.prepareSandbox({ sandboxId, hostname, dns: [...dns] });
-    stages.add((await unlessLost(prepared, loss)).stages);
+    stages.add((await unlessLost(pod.keeper.prepareSandbox(params), loss)).stages);
   });
 }
 

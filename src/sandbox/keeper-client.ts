@@ -83,6 +83,7 @@ export class KeeperClient {
   detachDisk = this.#method("detachDisk");
   attachCard = this.#method("attachCard");
   setUpNetwork = this.#method("setUpNetwork");
+  attachSharedFs = this.#method("attachSharedFs");
   putVolumeEntry = this.#method("putVolumeEntry");
   createContainer = this.#method("createContainer");
   startContainer = this.#method("startContainer");

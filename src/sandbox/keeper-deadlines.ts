@@ -16,6 +16,7 @@ const FIXED_MS: Partial<Record<Method, number>> = {
   detachDisk: 3 * SHORT_MS,
   attachCard: 3 * SHORT_MS,
   setUpNetwork: 3 * AGENT_CALL_MS,
+  attachSharedFs: 4 * SHORT_MS,
   createContainer: AGENT_CALL_MS,
   exec: SHORT_MS,
   removeExec: SHORT_MS,

@@ -4,7 +4,11 @@ import { asMukonError, MukonError } from "../errors/mukon-error.ts";
 import type { PodCgroup } from "../host/cgroups/pod-cgroup.ts";
 import type { Journal } from "../host/journal/journal.ts";
 import { launchConfined } from "../host/launcher/launch.ts";
-import type { ConfinedLaunch, LaunchedProcess } from "../host/launcher/types.ts";
+import type {
+  ConfinedLaunch,
+  ExpectedConfinement,
+  LaunchedProcess,
+} from "../host/launcher/types.ts";
 import { awaitConfinement, expectedConfinement } from "../host/launcher/verify.ts";
 import { killProcess } from "../linux/pidfd.ts";
 
@@ -17,7 +21,11 @@ const LAST_WORDS_MS = 500;
  */
 export async function launchVerified(
   launch: ConfinedLaunch,
-  options: { journal: Journal; seccomp: "filter" | "any"; cgroup?: PodCgroup | undefined },
+  options: {
+    journal: Journal;
+    seccomp: ExpectedConfinement["seccomp"];
+    cgroup?: PodCgroup | undefined;
+  },
 ): Promise<LaunchedProcess> {
   const launched = await launchConfined(launch);
   const { pid, startTime } = launched;

@@ -34,6 +34,8 @@ export interface MachineDraft {
   about: Pick<SandboxState, "id" | "namespace" | "bundle"> & { address?: string };
   /** On the host, of this machine's processes. */
   cgroup?: PodCgroup | undefined;
+  /** Files may be shared with its guest: the memory must be its own, which virtiofsd is given. */
+  isSharing?: boolean;
   /** Finds what to clone the machine from; none: it is booted. */
   findTemplate?: (machine: MachineDescription) => OpenTemplate | undefined;
   /** The guest's memory outlives its VMM: see {@link Machine.memory}. */
@@ -45,6 +47,9 @@ export interface Machine {
   vmm: LaunchedProcess;
   keeper: LaunchedProcess;
   sockets: PodSockets;
+  identity: PodIdentity;
+  /** It can be given to virtiofsd. */
+  isMemoryShareable: boolean;
   description: MachineDescription;
   /** Key of the template that it is a clone of. */
   template: string | undefined;
@@ -97,20 +102,24 @@ export async function startMachine(draft: MachineDraft): Promise<Machine> {
   };
   writeSandboxState(draft.key, { ...state, processes });
   return {
-    ...{ vmm, keeper, sockets, description, template: template?.key },
+    ...{ vmm, keeper, sockets, identity, description, template: template?.key },
+    isMemoryShareable: memory.kind === "own",
     memory: draft.keepsMemory === true ? keepReadable(memory) : undefined,
   };
 }
 
 /** Where the processes beside the VMM belong, on the host. */
-function helpersCgroup({ configuration, cgroup }: MachineDraft): PodCgroup | undefined {
+export function helpersCgroup({ configuration, cgroup }: MachineDraft): PodCgroup | undefined {
   return configuration.runtime.sandboxCgroupOnly ? cgroup : undefined;
 }
 
 function cloneOf(draft: MachineDraft, description: MachineDescription): Clone | undefined {
   const template = draft.findTemplate?.(description);
   if (template === undefined) return undefined;
-  const memoryMode = templateMemory(draft.configuration, template.manifest.qemuVersion);
+  const memoryMode =
+    draft.isSharing === true
+      ? "copied"
+      : templateMemory(draft.configuration, template.manifest.qemuVersion);
   return { ...template, memoryMode };
 }
 

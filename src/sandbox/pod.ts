@@ -7,6 +7,7 @@ import { openDisk } from "./disk-file.ts";
 import type { KeeperClient } from "./keeper-client.ts";
 import type { Loss } from "./loss.ts";
 import { tearDownOwn } from "./pod-journal.ts";
+import type { PodShares } from "./pod-shares.ts";
 
 /** How long the guest has to end tidily; nothing in it outlives the pod. */
 const DESTROY_TIMEOUT_MS = 2_000;
@@ -20,6 +21,7 @@ export interface PodParts {
   /** The shim's end of the socket for descriptors. */
   descriptorSocketFd: number;
   loss: Loss;
+  shares: PodShares;
 }
 
 /** A disk of the pod, as shim and guest name it. */
@@ -36,6 +38,8 @@ export class Pod {
   readonly keeper: KeeperClient;
   /** On the host: stands for every process in the guest, which has no pid here. */
   readonly vmmPid: number;
+  /** What of the host's files the guest sees through virtio-fs. */
+  readonly shares: PodShares;
   readonly #parts: PodParts;
   #disks = 0;
   #isWritten = false;
@@ -46,6 +50,7 @@ export class Pod {
     this.configuration = parts.configuration;
     this.keeper = parts.keeper;
     this.vmmPid = parts.vmmPid;
+    this.shares = parts.shares;
     this.#parts = parts;
   }
 
@@ -99,6 +104,7 @@ export class Pod {
       await keeper.destroySandbox({ timeoutMs: DESTROY_TIMEOUT_MS }).catch(() => {});
     }
     keeper.close();
+    this.shares.close();
     journal.close();
     try {
       return await tearDownOwn(key);

@@ -190,9 +190,10 @@ export class ShimClient {
   async create(
     bundle: Bundle,
     streams: { stdin?: string; stdout?: string; stderr?: string; terminal?: boolean } = {},
+    mounts?: readonly { type: string; source: string; options: string[] }[],
   ): Promise<number> {
     const source = (await openGuest()).busyboxPath;
-    const rootfs = [{ type: "erofs", source, options: ["ro"] }];
+    const rootfs = [...(mounts ?? [{ type: "erofs", source, options: ["ro"] }])];
     const { id, directory } = bundle;
     const request = { id, bundle: directory, rootfs, ...streams };
     return (await this.#client.call(Task.method.create, request, this.#options)).pid;

@@ -22,6 +22,8 @@ export interface ContainerParts {
   readonly cgroup: string;
   readonly bundle: string;
   readonly mountPoints: readonly string[];
+  /** What of the host is shared with this container alone. */
+  readonly sharedPaths: readonly string[];
   readonly processSpec: ProcessSpec;
   readonly oomWatch: OomWatch;
   /** A fresh prefix for names of files, see `launchProcess`. */

@@ -13,6 +13,7 @@ import type { Reaper } from "../container/reaper.ts";
 import { type OciSpec, specJson } from "../container/spec-json.ts";
 import { AgentError, Status } from "../errors.ts";
 import { failure } from "../log.ts";
+import { unmount } from "../native/mount.ts";
 import type { Infer } from "../protobuf/field.ts";
 import type { CreateContainerRequest } from "../schema/agent.ts";
 import type { Storages } from "../storage/storages.ts";
@@ -52,7 +53,10 @@ export async function createContainer(
       extraMounts: await sandboxFileMounts(spec.root?.path ?? "", spec.mounts),
     });
     writeFileSync(join(bundle, "config.json"), stringify(config), { mode: 0o600 });
-    return await launch(machine, { id: request.containerId, bundle, mountPoints, spec });
+    const sharedPaths = sharedPathsOf(request);
+    return await launch(machine, {
+      ...{ id: request.containerId, bundle, mountPoints, sharedPaths, spec },
+    });
   } catch (error) {
     rmSync(bundle, { recursive: true, force: true });
     await machine.storages.remove(mountPoints);
@@ -74,16 +78,27 @@ async function prepareSpec(request: CreateRequest): Promise<OciSpec> {
   return spec;
 }
 
+/** Root file system and volumes that lie in a file system which is shared with the host. */
+function sharedPathsOf({ oci, storages }: CreateRequest): string[] {
+  const roots = storages
+    .filter(({ driver }) => driver === "virtio-fs")
+    .map(({ mountPoint }) => `${mountPoint}/`);
+  return [oci?.root?.path ?? "", ...(oci?.mounts ?? []).map(({ source }) => source)].filter(
+    (path) => roots.some((root) => path.startsWith(root)),
+  );
+}
+
 interface Plan {
   readonly id: string;
   readonly bundle: string;
   readonly mountPoints: readonly string[];
+  readonly sharedPaths: readonly string[];
   readonly spec: OciSpec;
 }
 
 async function launch(machine: Machine, plan: Plan): Promise<Container> {
   const { crun, reaper } = machine;
-  const { id, bundle, mountPoints, spec } = plan;
+  const { id, bundle, mountPoints, sharedPaths, spec } = plan;
   const processSpec = spec.process;
   if (processSpec === undefined) throw new Error("unreachable: specJson checked the process");
   try {
@@ -102,7 +117,10 @@ async function launch(machine: Machine, plan: Plan): Promise<Container> {
     });
     const nextFilePrefix = () => machine.nextFilePrefix();
     return new Container(
-      { id, crun, reaper, cgroup, bundle, mountPoints, processSpec, oomWatch, nextFilePrefix },
+      {
+        ...{ id, crun, reaper, cgroup, bundle, mountPoints, sharedPaths },
+        ...{ processSpec, oomWatch, nextFilePrefix },
+      },
       init,
     );
   } catch (error) {
@@ -113,12 +131,14 @@ async function launch(machine: Machine, plan: Plan): Promise<Container> {
 
 /** Ends all that runs in the container and gives back all that it held. */
 export async function removeContainer(machine: Machine, container: Container): Promise<void> {
-  const { id, bundle, cgroup, mountPoints, oomWatch } = container.parts;
+  const { id, bundle, cgroup, mountPoints, sharedPaths, oomWatch } = container.parts;
   killAll(cgroup);
   await container.init.exited;
   await machine.crun.delete(id);
   oomWatch.close();
   container.closeStreams();
   rmSync(bundle, { recursive: true, force: true });
+  // The guest mounts each by itself when it is used, and keeps it: the host could not let go of it.
+  for (const path of sharedPaths) await unmount(path);
   await machine.storages.remove(mountPoints);
 }

@@ -18,11 +18,11 @@ const CREATE_DIRECTORY = "io.katacontainers.volume.overlayfs.create_directory=";
 /** A file system whose module is still being loaded while the guest starts. */
 const MODULE_TIMEOUT_MS = 10_000;
 const MODULE_POLL_MS = 20;
+const DEVICE_TIMEOUT_MS = 20_000;
 
 const drivers: Readonly<Record<string, Driver>> = {
   blk: mountBlock,
-  "virtio-fs": (storage, target) =>
-    mountStorage({ ...storage, fstype: storage.fstype || "virtiofs" }, target),
+  "virtio-fs": mountVirtioFs,
   ephemeral: mountEphemeral,
   local: makeLocal,
   overlayfs: mountOverlay,
@@ -41,6 +41,19 @@ export async function mountWithDriver(storage: StorageSpec, target: string): Pro
     );
   }
   await driver(storage, target);
+}
+
+/** The kernel says EINVAL for a device that it has not found yet: it was plugged in just now. */
+async function mountVirtioFs(storage: StorageSpec, target: string): Promise<void> {
+  const deadline = Date.now() + DEVICE_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return await mountStorage({ ...storage, fstype: storage.fstype || "virtiofs" }, target);
+    } catch (error) {
+      if (!isSystemError(error, "EINVAL") || Date.now() > deadline) throw error;
+    }
+    await delay(MODULE_POLL_MS);
+  }
 }
 
 async function mountBlock(storage: StorageSpec, target: string): Promise<void> {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { statSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { lookUpUser } from "../../images/accounts.ts";
 import { resolveImage, rootfsFromDirectory } from "../../images/resolve.ts";
 import type { ImageConfiguration, ResolvedImage } from "../../images/types.ts";
 import { readStartTime } from "../../linux/process-status.ts";
-import type { RunOptions, VolumeOption } from "../commands/run-options.ts";
+import type { RunOptions } from "../commands/run-options.ts";
 import { interruptible } from "../io/interruptible.ts";
 import { printNote } from "../output/print.ts";
 import { containerEnvironment } from "./environment.ts";
@@ -48,7 +48,6 @@ export async function createBundle(
   begin: (id: string) => void,
 ): Promise<CreatedBundle> {
   const { options } = input;
-  for (const volume of options.volumes) noteCopy(volume);
   const image = await rootFileSystem(input);
   const command = commandOf(input, image.config);
   const id = newContainerId();
@@ -104,12 +103,6 @@ async function rootFileSystem(input: CreateInput): Promise<ResolvedImage> {
       ? resolveImage(input.image, { pull, log: printNote, signal })
       : rootfsFromDirectory(rootfs, { log: printNote, signal }),
   );
-}
-
-/** A directory to write to is refused by the shim. */
-function noteCopy({ source, destination, readOnly }: VolumeOption): void {
-  if (readOnly || !statSync(source, { throwIfNoEntry: false })?.isFile()) return;
-  printNote(`mukon: what is written to ${destination} does not reach ${source}`);
 }
 
 /** Docker's rule: a given command replaces the image's; an entrypoint drops the image's command. */

@@ -61,24 +61,25 @@ export const QEMU_DEVICE_KEYS = {
     about: "Ignore the guest's flushes.",
     annotation: {},
   }),
-  sharedFs: accepted({
+  sharedFs: active({
     kind: choice("none", "virtio-fs"),
-    default: "none",
-    about: "How folders of the host reach the guest.",
+    default: "virtio-fs",
+    about:
+      "How files of the host reach the guest where copies do not do. `virtio-fs` starts an unprivileged virtiofsd with the first container that needs it; `none` never does: such containers are refused.",
     annotation: {},
   }),
-  virtioFsDaemon: accepted({
-    kind: path(),
-    default: "/usr/libexec/virtiofsd",
-    about: "The virtiofsd program.",
+  virtioFsDaemon: active({
+    kind: path({ emptyMeans: "wherever Debian or Kata's own packages put it" }),
+    default: "",
+    about: "The virtiofsd program: the one in Rust, or the one that came with QEMU 7.",
     annotation: { globs: "valid_virtio_fs_daemon_paths" },
   }),
-  validVirtioFsDaemonPaths: accepted({
+  validVirtioFsDaemonPaths: active({
     kind: globList(),
-    default: ["/usr/libexec/virtiofsd"],
+    default: ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"],
     about: "Patterns for the values that the annotation `virtio_fs_daemon` may have.",
   }),
-  virtioFsCache: accepted({
+  virtioFsCache: active({
     kind: choice("never", "metadata", "auto", "always"),
     default: "auto",
     about: "What virtiofsd lets the guest cache.",
@@ -90,12 +91,12 @@ export const QEMU_DEVICE_KEYS = {
     about: "Size in MiB of the window for direct access (DAX).",
     annotation: {},
   }),
-  virtioFsQueueSize: accepted({
+  virtioFsQueueSize: active({
     kind: integer(1, 1024),
     default: 1024,
     about: "Length of virtio-fs's queue.",
   }),
-  virtioFsExtraArgs: accepted({
+  virtioFsExtraArgs: active({
     kind: textList({ pattern: /^[^\0\n]+$/, accepts: "a list of strings", separator: "\n" }),
     default: ["--thread-pool-size=1", "--announce-submounts"],
     about: "More arguments for virtiofsd. No annotation can set them.",

@@ -39,4 +39,8 @@ export const HOST_CODES = {
   CNI_FAILED: "A CNI plugin could not make a network, or not take it back.",
   PUBLISH_UNSUPPORTED: "Ports are to be published of a container whose network does not do that.",
   ASSET_INVALID: "A file for the VMM is missing or is no regular file.",
+  VIRTIOFSD_MISSING: "The program that shares files with the guest is not installed.",
+  ID_MAP_UNSUPPORTED: "A kernel or file system cannot map ids, so its files cannot be shared.",
+  SHARE_FAILED: "A file or directory of the host cannot be shown to the guest.",
+  OVERLAY_READ_ONLY: "The kernel mounted a writable overlay read-only.",
 } as const;

@@ -16,4 +16,5 @@ export const LINUX_CODES = {
   TAP_UNAVAILABLE: "No tap device could be made, which a pod's network needs.",
   FIFO_INVALID: "A path that was given as a FIFO is something else.",
   LOCK_TIMEOUT: "Another process holds a lock for too long.",
+  USER_NAMESPACE_FAILED: "A user namespace could not be made.",
 } as const;

@@ -8,4 +8,5 @@ export const SANDBOX_CODES = {
   TEMPLATE_UNKNOWN: "There is no template of this name.",
   TEMPLATE_REFUSED: "With these settings no template is used, so none is made.",
   CLONE_FAILED: "A pod could not be started from its template; it is booted instead.",
+  SHARED_FS_OFF: "Something is to be shared with the guest, and the configuration forbids it.",
 } as const;

@@ -21,6 +21,8 @@ export function brokenHost({ role, status }: FoundProcess, state: SandboxState):
     if (isNode && (file.mode & OTHERS_WRITE) !== 0 && !OPEN_NODES.test(target)) {
       if (target !== kvmNode()) reasons.push(`${target} is open to everybody`);
     }
+    // It serves files with their owners mapped: on disk they are not the pod's.
+    if (role === "virtiofsd") continue;
     if ((isNode || file.isFile()) && isGivenAway(file, state) && !isOwnFile(target, state)) {
       reasons.push(`${target} was given to its user or group`);
     }

@@ -3,11 +3,16 @@ import { statSync } from "node:fs";
 import { kvmNode } from "../launcher/kvm-group.ts";
 import { findDeviations } from "../launcher/verify.ts";
 import type { SandboxState } from "../sandbox-state.ts";
+import { sharedFsConfinement } from "../shared-fs/launch.ts";
 import type { FoundProcess } from "./types.ts";
 
 /** P1: what a process could do on the host that it must not be able to; empty: nothing. */
 export function brokenRights(found: FoundProcess, state: SandboxState): string[] {
   const { role, status } = found;
+  const { identity } = state;
+  if (role === "virtiofsd" && identity !== undefined) {
+    return findDeviations(status, sharedFsConfinement(identity)).map(({ message }) => message);
+  }
   const ids = idsOf(found, state);
   if (ids === undefined) return ["nobody wrote down who it runs as"];
   const deviations = findDeviations(status, {

@@ -6,6 +6,7 @@ import { checkIdentityBackend } from "./identity.ts";
 import { checkCgroup, checkKernelRelease, checkSeccomp, checkUserNamespaces } from "./kernel.ts";
 import { checkKvmNode } from "./kvm-node.ts";
 import { checkPrograms } from "./programs.ts";
+import { checkSharedFs } from "./shared-fs.ts";
 import type { CheckProbes, CheckResult } from "./types.ts";
 
 export interface CheckRequest {
@@ -31,6 +32,7 @@ export async function checkHost(request: CheckRequest): Promise<CheckResult[]> {
     checkIdRange(mukon),
     checkIdentityBackend(mukon.identityBackend),
     checkUserNamespaces(),
+    await checkSharedFs(hypervisor.qemu),
     checkSeccomp(),
     checkCgroup(),
   );

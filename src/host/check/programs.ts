@@ -7,7 +7,10 @@ import type { CheckResult } from "./types.ts";
 const DIRECTORIES = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /** What every pod needs. */
-const NEEDED = ["unshare", "prlimit", "choom", "setpriv", "getent", "useradd", "groupadd"];
+const NEEDED = [
+  ...["unshare", "nsenter", "prlimit", "choom", "setpriv"],
+  ...["getent", "useradd", "groupadd"],
+];
 /** What images and scratch disks need. */
 const FOR_IMAGES = ["skopeo", "umoci", "mkfs.erofs", "mkfs.ext4"];
 

@@ -1,10 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { IdMap } from "../../linux/user-namespace.ts";
 
 /** Host ids of one pod: as many as an ordinary container's user namespace has. */
 export const ID_BLOCK_SIZE = 65_536;
-/** Places in the block. Id 0 of it is left to the root of a user namespace. */
-export const VMM_OFFSET = 1;
-export const KEEPER_OFFSET = 2;
+/**
+ * Places in the block. The ids of processes lie where files have no owners (systemd's list of ids
+ * leaves 65520 to 65533 unused): they are left out of the user namespace that files are served
+ * from, so that nothing in it can become one of those processes' users.
+ */
+export const PROCESS_IDS = { offset: 65_520, count: 8 } as const;
+export const VMM_OFFSET = PROCESS_IDS.offset;
+export const KEEPER_OFFSET = PROCESS_IDS.offset + 1;
+
+/** Ids as files have them, mapped to those of a block, but for the processes' own. */
+export function fileIdMap(base: number): IdMap {
+  const end = PROCESS_IDS.offset + PROCESS_IDS.count;
+  return [
+    [0, base, PROCESS_IDS.offset],
+    [end, base + end, ID_BLOCK_SIZE - end],
+  ];
+}
 
 /** Where the name of a VMM's user is kept. */
 export type IdentityBackend = "user-records" | "useradd";

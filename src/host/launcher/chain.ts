@@ -2,7 +2,8 @@
 import { accessSync, constants, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
-import type { ConfinedLaunch } from "./types.ts";
+import { MOUNT_ROOT_SCRIPT } from "./mount-root.ts";
+import type { ConfinedLaunch, MountRoot, UserNamespaceLaunch } from "./types.ts";
 
 /** Not out of PATH: whoever calls us may have put anything there. */
 const TOOL_DIRECTORIES = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
@@ -27,14 +28,41 @@ export function confinementChain(launch: ConfinedLaunch, own = readOwnLimits()):
   const score = Math.max(launch.oomScoreAdjust ?? 0, own.oomScoreAdjust);
   return [
     ...[findTool("unshare"), "--net", "--ipc", "--uts"],
+    ...(launch.mountRoot === undefined ? [] : ["--mount", "--propagation", "slave"]),
     ...[findTool("prlimit"), "--core=0", `--nofile=${files}:${files}`, "--"],
     ...(score === own.oomScoreAdjust ? [] : [findTool("choom"), "-n", String(score), "--"]),
-    ...[findTool("setpriv"), "--reuid", String(launch.uid), "--regid", String(launch.gid)],
-    ...(launch.groups.length === 0 ? ["--clear-groups"] : [`--groups=${launch.groups.join(",")}`]),
-    ...["--nnp", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"],
+    ...(launch.mountRoot === undefined ? [] : inOwnRoot(launch.mountRoot, launch.argv[0] ?? "")),
+    ...(launch.userNamespace === undefined
+      ? withoutRights(launch)
+      : inUserNamespace(launch.userNamespace)),
     // After the change of ids, which clears it: the program must not outlive its shim.
     ...["--pdeathsig", "KILL", "--"],
     ...launch.argv,
+  ];
+}
+
+function inOwnRoot(root: MountRoot, program: string): string[] {
+  const { emptyDirectory, sharedDirectory } = root;
+  const name = "mukon-mount-root";
+  return [findTool("sh"), "-c", MOUNT_ROOT_SCRIPT, name, emptyDirectory, sharedDirectory, program];
+}
+
+function withoutRights({ uid, gid, groups }: ConfinedLaunch): string[] {
+  return [
+    ...[findTool("setpriv"), "--reuid", String(uid), "--regid", String(gid)],
+    ...(groups.length === 0 ? ["--clear-groups"] : [`--groups=${groups.join(",")}`]),
+    ...["--nnp", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"],
+  ];
+}
+
+/** The namespace is opened through us, so that no descriptor of it stays with the program. */
+function inUserNamespace({ descriptor, capabilities }: UserNamespaceLaunch): string[] {
+  const kept = capabilities.map((name) => `,+${name}`).join("");
+  return [
+    ...[findTool("nsenter"), `--user=/proc/${process.pid}/fd/${descriptor}`],
+    ...["--setuid", "0", "--setgid", "0", "--"],
+    ...[findTool("setpriv"), "--nnp", "--inh-caps=-all", "--ambient-caps=-all"],
+    `--bounding-set=-all${kept}`,
   ];
 }
 
@@ -52,6 +80,9 @@ function assertLaunch(launch: ConfinedLaunch): void {
   }
   if (launch.groups.includes(0)) refuse("it would be in the root group");
   if (launch.groups.length > 1) refuse("it would have more groups than that of /dev/kvm");
+  if (launch.userNamespace !== undefined && launch.groups.length > 0) {
+    refuse("the root of a user namespace would be in a group of the host's");
+  }
   if (!isAbsolute(launch.argv[0] ?? "")) refuse("its program is not given by an absolute path");
 }
 

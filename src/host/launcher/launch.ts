@@ -89,7 +89,8 @@ function toolsOf(chain: readonly string[], launch: ConfinedLaunch): ReadonlySet<
   const before = chain.slice(0, chain.length - launch.argv.length);
   return new Set(
     before
-      .filter((word) => word.startsWith("/"))
+      // The program itself may be named to a tool before it.
+      .filter((word) => word.startsWith("/") && word !== launch.argv[0])
       .map(identityOfFile)
       .filter((identity) => identity !== undefined),
   );

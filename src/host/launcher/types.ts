@@ -2,6 +2,7 @@
 import type { ChildProcess } from "node:child_process";
 import type { ProcessHandle } from "../../linux/pidfd.ts";
 import type { NamespaceName } from "../../linux/process-status.ts";
+import type { IdMap } from "../../linux/user-namespace.ts";
 
 /** A descriptor of ours, nothing (/dev/null), or a pipe to us. */
 export type StdioSlot = number | "ignore" | "pipe";
@@ -24,6 +25,45 @@ export interface ConfinedLaunch {
   oomScoreAdjust?: number;
   /** Only for `rootless = false`: lets uid and gid be 0, still without capabilities. */
   isRootAllowed?: boolean;
+  /** Makes it root of a user namespace; `uid` and `gid` are what that root is on the host. */
+  userNamespace?: UserNamespaceLaunch;
+  /** A mount namespace with a root made for it. */
+  mountRoot?: MountRoot;
+}
+
+/** What a root that is made for a program has beside the programs of /usr. */
+export interface MountRoot {
+  /** An empty directory that the root is put together on; it stays empty for all others. */
+  emptyDirectory: string;
+  /** Seen as /shared, with all that is mounted below it from then on. */
+  sharedDirectory: string;
+}
+
+/** A user namespace of our own making, and what its root may do in there, and only there. */
+export interface UserNamespaceLaunch {
+  descriptor: number;
+  map: IdMap;
+  /** Names as setpriv(1) has them. */
+  capabilities: readonly CapabilityName[];
+}
+
+/** Bits of capabilities, as in linux/capability.h. */
+export const CAPABILITY_BITS = {
+  chown: 0,
+  dac_override: 1,
+  fowner: 3,
+  fsetid: 4,
+  setgid: 6,
+  setuid: 7,
+  setpcap: 8,
+  sys_chroot: 18,
+  mknod: 27,
+  setfcap: 31,
+} as const;
+export type CapabilityName = keyof typeof CAPABILITY_BITS;
+
+export function capabilityMask(names: readonly CapabilityName[]): bigint {
+  return names.reduce((mask, name) => mask | (1n << BigInt(CAPABILITY_BITS[name])), 0n);
 }
 
 export interface LaunchedProcess extends ProcessHandle {
@@ -38,8 +78,10 @@ export interface ExpectedConfinement {
   uid: number;
   gid: number;
   groups: readonly number[];
-  /** `filter`: a seccomp filter must be on; `any`: it may be off. */
-  seccomp: "filter" | "any";
+  /** `filter`: a seccomp filter must be on; `main`: for the first thread; `any`: it may be off. */
+  seccomp: "filter" | "main" | "any";
   /** Namespaces that must not be ours. */
   ownNamespaces: readonly NamespaceName[];
+  /** Only for the root of a user namespace of its own: the namespace's map, and what it may. */
+  userNamespace?: { map: IdMap; capabilities: readonly CapabilityName[] };
 }

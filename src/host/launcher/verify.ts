@@ -7,10 +7,12 @@ import {
   listThreads,
   type NamespaceName,
   type ProcessStatus,
+  readIdMaps,
   readNamespaces,
   readProcessStatus,
 } from "../../linux/process-status.ts";
-import type { ConfinedLaunch, ExpectedConfinement } from "./types.ts";
+import { formatIdMap } from "../../linux/user-namespace.ts";
+import { type ConfinedLaunch, capabilityMask, type ExpectedConfinement } from "./types.ts";
 
 const POLL_MS = 2;
 const DEFAULT_TIMEOUT_MS = 5_000;
@@ -20,7 +22,16 @@ export const OWN_NAMESPACES = ["net", "ipc", "uts"] as const satisfies readonly 
 
 /** One fact that is not as it must be. */
 export interface Deviation {
-  fact: "process" | "uid" | "gid" | "groups" | "capabilities" | "nnp" | "seccomp" | "namespace";
+  fact:
+    | "process"
+    | "uid"
+    | "gid"
+    | "groups"
+    | "capabilities"
+    | "nnp"
+    | "seccomp"
+    | "namespace"
+    | "id-map";
   message: string;
 }
 
@@ -30,6 +41,8 @@ export interface ProcessReader {
   /** Of every thread. */
   threads(pid: number): ProcessStatus[];
   namespaces(pid: number | "self"): Partial<Record<NamespaceName, string>>;
+  /** Of user and group ids, with one blank between the numbers; asked for user namespaces only. */
+  idMaps?(pid: number): string[];
 }
 
 const KERNEL: ProcessReader = {
@@ -39,15 +52,20 @@ const KERNEL: ProcessReader = {
       .map((thread) => readProcessStatus(pid, thread))
       .filter((status) => status !== undefined),
   namespaces: (pid) => readNamespaces(pid === "self" ? process.pid : pid),
+  idMaps: readIdMaps,
 };
 
 /** What a launch is held to. */
 export function expectedConfinement(
   launch: ConfinedLaunch,
-  options: { seccomp: "filter" | "any" },
+  options: { seccomp: ExpectedConfinement["seccomp"] },
 ): ExpectedConfinement {
-  const { role, uid, gid, groups } = launch;
-  return { role, uid, gid, groups, seccomp: options.seccomp, ownNamespaces: OWN_NAMESPACES };
+  const { role, uid, gid, groups, userNamespace, mountRoot } = launch;
+  const ownNamespaces: NamespaceName[] = [...OWN_NAMESPACES];
+  if (userNamespace !== undefined) ownNamespaces.push("user");
+  if (mountRoot !== undefined) ownNamespaces.push("mnt");
+  const expected = { role, uid, gid, groups, seccomp: options.seccomp, ownNamespaces };
+  return userNamespace === undefined ? expected : { ...expected, userNamespace };
 }
 
 /**
@@ -97,7 +115,8 @@ export function findDeviations(
   if (threads.length === 0 || !reader.isSame(target)) {
     return [{ fact: "process", message: "the process has ended" }];
   }
-  const found = threads.flatMap((thread) => deviationsOfThread(thread, expected));
+  const found = threads.flatMap((thread) => deviationsOfThread(thread, target.pid, expected));
+  found.push(...deviationsOfMap(target, expected, reader));
   for (const name of expected.ownNamespaces) {
     if (theirs[name] !== undefined && theirs[name] !== own[name]) continue;
     found.push({ fact: "namespace", message: `it has no ${name} namespace of its own` });
@@ -107,7 +126,25 @@ export function findDeviations(
   );
 }
 
-function deviationsOfThread(thread: ProcessStatus, expected: ExpectedConfinement): Deviation[] {
+/** Capabilities in a user namespace are worth what its ids are. */
+function deviationsOfMap(
+  target: ProcessHandle,
+  { userNamespace }: ExpectedConfinement,
+  reader: ProcessReader,
+): Deviation[] {
+  if (userNamespace === undefined) return [];
+  const wanted = formatIdMap(userNamespace.map);
+  const maps = reader.idMaps?.(target.pid) ?? [];
+  if (maps.length > 0 && maps.every((map) => map === wanted)) return [];
+  const message = `its user namespace maps other ids than it was made for (${maps.join(" | ")})`;
+  return [{ fact: "id-map", message }];
+}
+
+function deviationsOfThread(
+  thread: ProcessStatus,
+  pid: number,
+  expected: ExpectedConfinement,
+): Deviation[] {
   const found: Deviation[] = [];
   const note = (fact: Deviation["fact"], message: string): void => {
     found.push({ fact, message });
@@ -124,11 +161,16 @@ function deviationsOfThread(thread: ProcessStatus, expected: ExpectedConfinement
     const wanted = expected.groups.join(" ") || "none";
     note("groups", `supplementary groups are ${thread.groups.join(" ") || "none"}, not ${wanted}`);
   }
+  const allowed = capabilityMask(expected.userNamespace?.capabilities ?? []);
   for (const [set, mask] of Object.entries(thread.capabilities)) {
-    if (mask !== 0n) note("capabilities", `capabilities are left (${set} ${mask.toString(16)})`);
+    const excess = mask & ~allowed;
+    if (excess === 0n) continue;
+    note("capabilities", `capabilities are left (${set} ${excess.toString(16)})`);
   }
   if (!thread.noNewPrivileges) note("nnp", "no_new_privs is off");
-  if (expected.seccomp === "filter" && thread.seccomp !== SECCOMP_FILTER) {
+  const isFiltered =
+    expected.seccomp === "filter" || (expected.seccomp === "main" && thread.pid === pid);
+  if (isFiltered && thread.seccomp !== SECCOMP_FILTER) {
     note("seccomp", `no seccomp filter is on (mode ${thread.seccomp})`);
   }
   return found;

@@ -13,6 +13,7 @@ import { Disks } from "../../vmm/qemu/disks.ts";
 import { STATE_DESCRIPTOR } from "../../vmm/qemu/launch-plan.ts";
 import { loadMachineState, saveMachineState } from "../../vmm/qemu/machine-state.ts";
 import { QmpClient } from "../../vmm/qemu/qmp/client.ts";
+import { attachSharedFs, type SharedFsOptions } from "../../vmm/qemu/shared-fs.ts";
 import { ConsoleRing, followConsole } from "./console-ring.ts";
 import { guestError } from "./guest-error.ts";
 
@@ -38,15 +39,15 @@ export class Guest {
   /** Resolves, once and for all, with the reason why the guest is gone. */
   readonly lost: Promise<MukonError>;
   readonly #qmp: QmpClient;
+  readonly #slots = new DiskSlots();
   readonly #console = new ConsoleRing();
   readonly #consoleEnded: Promise<void>;
 
   constructor(streams: GuestStreams) {
     this.#qmp = new QmpClient(streams.qmp, streams.qmpFd);
     this.agent = new AgentClient(new TtrpcClient(streams.agent));
-    const slots = new DiskSlots();
-    this.disks = new Disks(this.#qmp, slots);
-    this.cards = new Cards(this.#qmp, slots);
+    this.disks = new Disks(this.#qmp, this.#slots);
+    this.cards = new Cards(this.#qmp, this.#slots);
     this.#consoleEnded = followConsole(streams.console, this.#console);
     this.lost = Promise.race([
       this.#fatalEvent(),
@@ -84,6 +85,11 @@ export class Guest {
   /** Stops the machine for good and writes its state to a descriptor, which stays the caller's. */
   async saveState(descriptor: number, timeoutMs: number): Promise<void> {
     await this.#unlessLost(saveMachineState(this.#qmp, { descriptor, timeoutMs }));
+  }
+
+  /** Plugs in the device that shares files; the descriptor stays the caller's. */
+  async attachSharedFs(options: SharedFsOptions): Promise<void> {
+    await attachSharedFs({ qmp: this.#qmp, slots: this.#slots }, options);
   }
 
   /** What the console said last, fit to be shown; waits a moment for what is on its way. */

@@ -4,9 +4,9 @@ import { toAgentProcess } from "../../guest-protocol/agent-process.ts";
 import { toAgentResources } from "../../guest-protocol/agent-resources.ts";
 import { toAgentSpec } from "../../guest-protocol/agent-spec.ts";
 import { parseOciProcess, parseOciResources, parseOciSpec } from "../../guest-protocol/oci-spec.ts";
-import { rootfsStorages } from "../../guest-protocol/rootfs.ts";
-import { volumePath } from "../../guest-protocol/volumes.ts";
-import type { Stdio } from "../../sandbox/messages/methods.ts";
+import { type RootfsStorages, rootfsStorages } from "../../guest-protocol/rootfs.ts";
+import { sharedFsStorage, sharedPath, volumePath } from "../../guest-protocol/volumes.ts";
+import type { MethodParams, Stdio } from "../../sandbox/messages/methods.ts";
 import type { Handlers } from "../control/handlers.ts";
 import { asking, askingToRun } from "../guest/guest-error.ts";
 import { toStats } from "../guest/statistics.ts";
@@ -104,7 +104,7 @@ async function createContainer(
   params: Parameters<Handlers["createContainer"]>[0],
   descriptors: readonly number[],
 ): Promise<void> {
-  const { containerId, layers, scratch, stdio, timeoutMs, volumes = [] } = params;
+  const { containerId, stdio, timeoutMs, volumes = [] } = params;
   const { agent } = context.guest;
   const address = { containerId, execId: containerId };
   const init = openProcess(context, { address, execId: "", stdio }, descriptors);
@@ -115,11 +115,14 @@ async function createContainer(
     throw error;
   }
   try {
-    const { storages, rootPath } = rootfsStorages({ containerId, layers, scratch });
+    const { storages, rootPath } = storagesOf(params);
     const parsed = parseOciSpec(params.spec);
     const process = parsed.process && { ...parsed.process, terminal: stdio.terminal };
     const guestSources = new Map(
-      volumes.map(({ destination, volume }) => [destination, volumePath(volume)]),
+      volumes.map(({ destination, volume, isShared }) => [
+        destination,
+        isShared === true ? sharedPath(volume) : volumePath(volume),
+      ]),
     );
     const wanted = toAgentSpec(
       { ...parsed, ...(process && { process }) },
@@ -137,6 +140,16 @@ async function createContainer(
     context.containers.remove(containerId);
     throw error;
   }
+}
+
+function storagesOf(params: MethodParams<"createContainer">): RootfsStorages {
+  const { containerId, layers, scratch, sharedRootfs, volumes = [] } = params;
+  if (sharedRootfs !== undefined) {
+    return { storages: [sharedFsStorage()], rootPath: sharedPath(sharedRootfs) };
+  }
+  const { storages, rootPath } = rootfsStorages({ containerId, layers, scratch });
+  const isSharing = volumes.some(({ isShared }) => isShared);
+  return { storages: isSharing ? [sharedFsStorage(), ...storages] : storages, rootPath };
 }
 
 interface NewProcess {

@@ -6,7 +6,7 @@ import type { Containers } from "../process/containers.ts";
 
 /** What all requests work on. */
 export interface KeeperContext {
-  guest: Pick<Guest, "agent" | "disks" | "cards" | "boot" | "saveState">;
+  guest: Pick<Guest, "agent" | "disks" | "cards" | "attachSharedFs" | "boot" | "saveState">;
   containers: Containers;
   send: (event: KeeperEvent) => void;
   logger: Logger;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-
+import { SHARED_FS_TAG, sharedMemoryStorage } from "../../guest-protocol/volumes.ts";
 import { type Step, Steps } from "../../logging/steps.ts";
 import type { Handlers } from "../control/handlers.ts";
 import { asking } from "../guest/guest-error.ts";
@@ -8,9 +8,17 @@ import { refreshGuest } from "../guest/refresh.ts";
 import { closeAll } from "../process/process-stdio.ts";
 import type { KeeperContext } from "./context.ts";
 
+const DEFAULT_SHARED_MEMORY_BYTES = 64 * 1024 * 1024;
+
 type SandboxHandlers = Pick<
   Handlers,
-  "boot" | "saveState" | "prepareSandbox" | "attachDisk" | "detachDisk" | "destroySandbox"
+  | "boot"
+  | "saveState"
+  | "prepareSandbox"
+  | "attachDisk"
+  | "detachDisk"
+  | "attachSharedFs"
+  | "destroySandbox"
 >;
 
 /** Requests about the pod as a whole. */
@@ -43,6 +51,15 @@ export function sandboxRequests(context: KeeperContext): SandboxHandlers {
       await guest.disks.detach(diskId);
       return {};
     },
+    attachSharedFs: async ({ queueSize }, descriptors) => {
+      try {
+        const descriptor = descriptors[0] ?? -1;
+        await guest.attachSharedFs({ queueSize, descriptor, tag: SHARED_FS_TAG });
+        return {};
+      } finally {
+        closeAll(descriptors);
+      }
+    },
     destroySandbox: async ({ timeoutMs }) => {
       context.expectEnd();
       await asking("end", guest.agent.call("destroySandbox", {}, { timeoutMs }));
@@ -56,11 +73,12 @@ async function prepare(
   params: Parameters<Handlers["prepareSandbox"]>[0],
 ): Promise<Step[]> {
   const { agent } = context.guest;
-  const { sandboxId, hostname, dns } = params;
+  const { sandboxId, hostname, dns, sharedMemoryBytes = DEFAULT_SHARED_MEMORY_BYTES } = params;
+  const storages = [sharedMemoryStorage(sharedMemoryBytes)];
   const steps = new Steps();
   await refreshGuest(agent, steps);
   await steps.run("set up", () =>
-    asking("set the pod up", agent.call("createSandbox", { sandboxId, hostname, dns })),
+    asking("set the pod up", agent.call("createSandbox", { sandboxId, hostname, dns, storages })),
   );
   void followOutOfMemory(agent, (containerId) => {
     if (context.containers.has(containerId)) context.send({ event: "oom", containerId });

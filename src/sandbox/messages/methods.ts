@@ -54,6 +54,8 @@ export const METHODS = {
       sandboxId: Identifier,
       hostname: v.pipe(v.string(), v.maxLength(253)),
       dns: v.pipe(v.array(v.pipe(v.string(), v.maxLength(1024))), v.maxLength(64)),
+      /** Size of the pod's /dev/shm; none: 64 MiB. */
+      sharedMemoryBytes: v.optional(Count),
     }),
     result: v.strictObject({ stages: Stages }),
   },
@@ -65,6 +67,11 @@ export const METHODS = {
   /** Brings the descriptor of a tap device, and perhaps that of /dev/vhost-net. */
   attachCard: { params: Card, result: v.strictObject({ source: DiskSource }) },
   setUpNetwork: { params: Network, result: Nothing },
+  /** A socket that is connected with virtiofsd comes with this. */
+  attachSharedFs: {
+    params: v.strictObject({ queueSize: range(1, 1024) }),
+    result: Nothing,
+  },
   /** Part of a file, or all else that can be in a volume; "nothing" removes what is there. */
   putVolumeEntry: {
     params: v.strictObject({
@@ -88,12 +95,11 @@ export const METHODS = {
     params: v.strictObject({
       containerId: Identifier,
       spec: JsonObject,
-      layers: v.pipe(
-        v.array(v.strictObject({ source: DiskSource })),
-        v.minLength(1),
-        v.maxLength(MAX_LAYERS),
-      ),
+      /** Disks; none: the root file system is shared, see `sharedRootfs`. */
+      layers: v.pipe(v.array(v.strictObject({ source: DiskSource })), v.maxLength(MAX_LAYERS)),
       scratch: v.optional(v.strictObject({ source: DiskSource })),
+      /** Name in the shared file system. */
+      sharedRootfs: v.optional(Identifier),
       /** Where in the container the volumes go that it has been sent. */
       volumes: v.optional(
         v.pipe(
@@ -101,6 +107,8 @@ export const METHODS = {
             v.strictObject({
               destination: v.pipe(v.string(), v.maxLength(4096)),
               volume: Identifier,
+              /** It is in the shared file system; else it has been copied. */
+              isShared: v.optional(v.boolean()),
             }),
           ),
           v.maxLength(MAX_VOLUMES),

@@ -2,6 +2,7 @@
 import { MukonError } from "../../errors/mukon-error.ts";
 import type { PodDisk } from "../../sandbox/pod.ts";
 import type { TaskProcess } from "./process.ts";
+import type { ContainerShares } from "./shares.ts";
 import type { VolumeCopies } from "./volume-copies.ts";
 
 /** A container of the pod, with everything that was started in it. */
@@ -14,6 +15,7 @@ export interface Container {
   execs: Map<string, TaskProcess>;
   disks: PodDisk[];
   volumes: VolumeCopies;
+  shares: ContainerShares;
   /** What the client takes for its process id; the VMM's. */
   pid: number;
 }

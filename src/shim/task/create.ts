@@ -11,11 +11,18 @@ import type { Container } from "./container.ts";
 import type { TaskContext } from "./context.ts";
 import type { Exits } from "./exits.ts";
 import { type StreamPaths, TaskProcess } from "./process.ts";
-import { type RootfsDisks, rootfsDisks, type TaskMount } from "./rootfs.ts";
+import { planRootfs, type Rootfs, type RootfsDisks, type TaskMount } from "./rootfs.ts";
+import { ContainerShares } from "./shares.ts";
 import { type OpenStreams, openStreams } from "./stdio.ts";
 import type { TaskPod } from "./task-pod.ts";
 import { VolumeCopies } from "./volume-copies.ts";
-import { nameServerLines, planVolumes, type VolumePlan } from "./volumes.ts";
+import {
+  nameServerLines,
+  planVolumes,
+  sharedMemoryBytes,
+  type VolumePlan,
+  withoutShares,
+} from "./volumes.ts";
 
 export interface CreateRequest {
   id: string;
@@ -28,7 +35,7 @@ export interface CreateRequest {
 /** What the request comes to, before anything is done about it. */
 interface Wanted extends CreateRequest {
   spec: OciSpec;
-  disks: RootfsDisks;
+  rootfsPlan: Rootfs;
   volumes: VolumePlan;
   isSandbox: boolean;
 }
@@ -42,7 +49,7 @@ export async function createContainer(
   exits: Exits,
   request: CreateRequest,
 ): Promise<Container> {
-  const { containers, log } = context;
+  const { containers } = context;
   containers.reserve(request.id);
   let streams: OpenStreams | undefined;
   try {
@@ -52,7 +59,6 @@ export async function createContainer(
       containerId: request.id,
       namespace: context.namespace,
     });
-    for (const warning of wanted.volumes.warnings) log.warn(warning, { containerId: request.id });
     const container = wanted.isSandbox
       ? await createWithPod(context, exits, { wanted, streams })
       : await createInPod(requirePod(context), context, { wanted, streams });
@@ -74,8 +80,9 @@ function readRequest(context: TaskContext, request: CreateRequest): Wanted {
   if (isSandbox && (request.id !== context.id || context.pod !== undefined)) {
     throw new MukonError("TASK_EXISTS", `this shim has pod ${context.id} already`);
   }
-  const disks = rootfsDisks(request.rootfs);
-  return { ...request, spec, disks, volumes: planVolumes(spec), isSandbox };
+  const bundle = { directory: request.bundle, rootPath: spec.root?.path };
+  const rootfsPlan = planRootfs(request.rootfs, bundle);
+  return { ...request, spec, rootfsPlan, volumes: planVolumes(spec), isSandbox };
 }
 
 function requirePod(context: TaskContext): TaskPod {
@@ -109,6 +116,8 @@ async function createWithPod(
     sizing: sizingOf(spec),
     cgroupsPath: spec.linux?.cgroupsPath,
     hostname: hostnameOf(spec, id),
+    sharedMemoryBytes: sharedMemoryBytes(spec),
+    isSharing: mayShare(making.wanted),
     dns: nameServerLines(spec),
     networkNamespace: networkNamespaceOf(spec),
     log: context.log,
@@ -127,6 +136,12 @@ async function createWithPod(
   }
 }
 
+/** Of later containers of a pod nothing is known yet. */
+function mayShare({ rootfsPlan, volumes, spec }: Wanted): boolean {
+  const isPod = podTypeOf(spec.annotations ?? {}).type === "sandbox";
+  return isPod || rootfsPlan.kind !== "disks" || volumes.shares.length > 0;
+}
+
 async function createInPod(
   pod: TaskPod,
   context: TaskContext,
@@ -136,19 +151,16 @@ async function createInPod(
   const steps = new Steps("shim");
   const disks: PodDisk[] = [];
   const volumes = new VolumeCopies(id, { keeper: pod.keeper, log: context.log });
+  const shares = new ContainerShares(id, { shares: pod.shares, log: context.log });
   try {
-    await steps.run("volumes", () => volumes.copy(wanted.volumes.copies));
-    const { layers, scratch } = await steps.run("disks", () =>
-      attachDisks(pod, wanted.disks, disks),
-    );
+    const files = await provideFiles(pod, context, { wanted, volumes, shares, disks, steps });
     await steps.run("create", () =>
       pod.keeper.createContainer(
         {
           containerId: id,
           spec: { ...spec },
-          layers,
-          ...(scratch === undefined ? {} : { scratch }),
-          volumes: volumes.mounts,
+          ...files,
+          volumes: [...volumes.mounts, ...shares.mounts],
           stdio: streams.stdio,
           timeoutMs: pod.configuration.runtime.createContainerTimeout * 1000,
         },
@@ -160,7 +172,7 @@ async function createInPod(
     init.logTo(streams.logProgram);
     const isInputClosed = context.containers.isInputClosedEarly(id);
     const container: Container = {
-      ...{ id, bundle, isSandbox, init, disks, volumes },
+      ...{ id, bundle, isSandbox, init, disks, volumes, shares },
       execs: new Map(),
       pid: pod.vmmPid,
     };
@@ -174,18 +186,52 @@ async function createInPod(
     // With a sandbox, all of its pod goes.
     if (!isSandbox) {
       await volumes.remove();
+      shares.remove();
       await detachDisks(pod, disks, context);
     }
     throw error;
   }
 }
 
+function volumePlanFor(pod: TaskPod, { volumes }: Wanted): VolumePlan {
+  const isOff = pod.configuration.hypervisor.qemu.sharedFs === "none";
+  return isOff ? withoutShares(volumes) : volumes;
+}
+
+interface ContainerParts {
+  wanted: Wanted;
+  volumes: VolumeCopies;
+  shares: ContainerShares;
+  disks: PodDisk[];
+  steps: Steps;
+}
+
+/** Gives the guest all of the host's files that the container is to have. */
+async function provideFiles(
+  pod: TaskPod,
+  context: TaskContext,
+  { wanted, volumes, shares, disks, steps }: ContainerParts,
+): Promise<Awaited<ReturnType<typeof attachDisks>> & { sharedRootfs?: string }> {
+  const plan = volumePlanFor(pod, wanted);
+  for (const warning of plan.warnings) context.log.warn(warning, { containerId: wanted.id });
+  await steps.run("volumes", () => volumes.copy(plan.copies));
+  const sharedRootfs = await steps.run("shares", async () => {
+    const rootfs = await shares.addRootfs(wanted.rootfsPlan);
+    await shares.addVolumes(plan.shares);
+    return rootfs;
+  });
+  if (sharedRootfs !== undefined || plan.shares.length > 0) pod.expectWrites();
+  const attached = await steps.run("disks", () => attachDisks(pod, wanted.rootfsPlan, disks));
+  return { ...attached, ...(sharedRootfs === undefined ? {} : { sharedRootfs }) };
+}
+
 /** Notes each disk in `attached` as soon as it is one. */
 async function attachDisks(
   pod: TaskPod,
-  files: RootfsDisks,
+  files: Rootfs | RootfsDisks,
   attached: PodDisk[],
 ): Promise<{ layers: { source: string }[]; scratch?: { source: string } }> {
+  if (!("layers" in files)) return { layers: [] };
   const attach = async (path: string, readOnly: boolean): Promise<{ source: string }> => {
     const disk = await pod.attachDisk(path, { readOnly });
     attached.push(disk);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { isAbsolute } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
+import type { OverlayLayers } from "../../host/shared-fs/overlay.ts";
+import type { SharedBind } from "../../host/shared-fs/tree.ts";
+import { readOverlay } from "./overlay-options.ts";
 
 /** A mount of the Task API. */
 export interface TaskMount {
@@ -17,11 +20,48 @@ export interface RootfsDisks {
   scratch: string | undefined;
 }
 
+/** How a container's root file system reaches the guest: as disks, or through virtio-fs. */
+export type Rootfs =
+  | ({ kind: "disks" } & RootfsDisks)
+  | { kind: "overlay"; overlay: OverlayLayers }
+  | { kind: "bind"; bind: SharedBind };
+
 /**
- * Reads the mounts of a Create: EROFS images, and at most one writable ext4 disk.
+ * Reads the mounts of a Create: EROFS images with at most one writable ext4 disk, or one overlay, or
+ * one bind mount. Without any, the root file system is the directory that the bundle's spec names.
  * @throws ROOTFS_UNSUPPORTED, naming the mount
  */
-export function rootfsDisks(mounts: readonly TaskMount[]): RootfsDisks {
+export function planRootfs(
+  mounts: readonly TaskMount[],
+  bundle: { directory: string; rootPath: string | undefined },
+): Rootfs {
+  const [first, ...others] = mounts;
+  if (first === undefined) return bundleRootfs(bundle);
+  if (others.length > 0 || first.type === "erofs") return { kind: "disks", ...readDisks(mounts) };
+  if (first.type === "overlay") return { kind: "overlay", overlay: readOverlay(first) };
+  const isBind = first.options.includes("bind") || first.options.includes("rbind");
+  if (first.type === "bind" || isBind) return { kind: "bind", bind: readBind(first) };
+  throw unsupported(`it has a mount of type ${first.type} (${first.source})`);
+}
+
+function bundleRootfs(bundle: { directory: string; rootPath: string | undefined }): Rootfs {
+  if (bundle.rootPath === undefined || bundle.rootPath === "") {
+    throw unsupported("neither the request nor the bundle's spec names one");
+  }
+  const source = resolve(bundle.directory, bundle.rootPath);
+  return { kind: "bind", bind: { source, isReadOnly: false, isRecursive: true } };
+}
+
+function readBind({ source, options }: TaskMount): SharedBind {
+  if (!isAbsolute(source)) throw unsupported(`the source of the bind mount is "${source}"`);
+  return {
+    source,
+    isReadOnly: options.includes("ro"),
+    isRecursive: options.includes("rbind"),
+  };
+}
+
+function readDisks(mounts: readonly TaskMount[]): RootfsDisks {
   const layers: string[] = [];
   let scratch: string | undefined;
   for (const { type, source, options } of mounts) {
@@ -40,7 +80,7 @@ function unsupported(why: string): MukonError {
     "ROOTFS_UNSUPPORTED",
     `the container's root file system cannot be had in the guest: ${why}`,
     {
-      hint: "mukon takes EROFS images and one writable ext4 disk; see containerd's erofs snapshotter",
+      hint: "mukon takes one overlay or bind mount (snapshotters overlayfs and native), or EROFS images with one writable ext4 disk (snapshotter erofs)",
     },
   );
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KeeperClient } from "../../sandbox/keeper-client.ts";
 import type { Pod } from "../../sandbox/pod.ts";
+import type { PodShares } from "../../sandbox/pod-shares.ts";
 
 /** Requests to the keeper that tasks are made of. */
 export type TaskKeeper = Pick<
@@ -23,7 +24,11 @@ export type TaskKeeper = Pick<
 >;
 
 /** A pod, as far as tasks are concerned. */
-export type TaskPod = Pick<Pod, "vmmPid" | "configuration" | "lost" | "attachDisk"> & {
+export type TaskPod = Pick<
+  Pod,
+  "vmmPid" | "configuration" | "lost" | "attachDisk" | "expectWrites"
+> & {
   destroy: () => Promise<unknown>;
   keeper: TaskKeeper;
+  shares: Pick<PodShares, "addBind" | "addOverlay" | "remove">;
 };

@@ -235,6 +235,7 @@ export class Tasks {
       log.warn("the guest did not remove a container", { containerId: container.id, error });
     });
     await container.volumes.remove();
+    container.shares.remove();
     await detachDisks(pod, container.disks, this.#context);
   }
 }

@@ -11,7 +11,7 @@ import { readProcessStatus, readStartTime } from "../../../src/linux/process-sta
 import { leavesNoTrace, SKIP_UNLESS_ROOT } from "./support.ts";
 
 const NUMBER = 0x6000;
-const ID = NUMBER * 65_536 + 1;
+const ID = NUMBER * 65_536 + 65_520;
 
 function start(argv: readonly string[]): { pid: number; startTime: bigint } {
   const child = spawn("setpriv", ["--reuid", String(ID), "--clear-groups", "--", ...argv], {

@@ -32,7 +32,9 @@ export function traces(): string[] {
   const lines = files.flatMap((file) =>
     readText(`/etc/${file}`)
       .split("\n")
-      .filter((line) => line.includes(PREFIX) || line.includes(String(FIRST_BLOCK * 65_536 + 1)))
+      .filter(
+        (line) => line.includes(PREFIX) || line.includes(String(FIRST_BLOCK * 65_536 + 65_520)),
+      )
       .map((line) => `/etc/${file}: ${line}`),
   );
   const records = entries("/run/userdb")

@@ -87,7 +87,7 @@ test("mounts with sources on the host go in only with a source in the guest", ()
     [
       ["/proc", "proc", "proc"],
       ["/etc/hosts", "bind", "/run/kata-containers/hosts"],
-      ["/dev/shm", "tmpfs", "shm"],
+      ["/dev/shm", "bind", "/run/kata-containers/sandbox/shm"],
     ],
   );
   assert.deepEqual(spec.Mounts[1]?.options, ["rbind", "ro"]);

@@ -12,6 +12,7 @@ import {
 } from "../../../src/host/check/kernel.ts";
 import { kvmRule } from "../../../src/host/check/kvm-node.ts";
 import { checkPrograms } from "../../../src/host/check/programs.ts";
+import { checkSharedFs } from "../../../src/host/check/shared-fs.ts";
 import type { CheckResult } from "../../../src/host/check/types.ts";
 
 const RANGE = {
@@ -159,6 +160,7 @@ describe("the checks of the kernel", () => {
       fileSystem,
       source: fileSystem,
       options: [],
+      superOptions: [],
     });
     assertAnswer(checkCgroup([mount("/sys/fs/cgroup", "cgroup2")]), "ok", /version 2/);
     assertAnswer(checkCgroup([mount("/sys/fs/cgroup/cpu", "cgroup")]), "warning", /version 1/);
@@ -170,5 +172,20 @@ describe("the udev rule", () => {
   it("is the one that is shipped", () => {
     const shipped = new URL("../../../deploy/85-mukon-kvm.rules", import.meta.url);
     assert.equal(readFileSync(shipped, "utf8"), kvmRule("kvm"));
+  });
+});
+
+describe("sharing files", () => {
+  it("is a warning where virtiofsd is missing, and fine where it is switched off", async () => {
+    assertAnswer(
+      await checkSharedFs({ sharedFs: "virtio-fs", virtioFsDaemon: "/nowhere" }),
+      "warning",
+      /virtiofsd is not installed.*nowhere/,
+    );
+    assertAnswer(
+      await checkSharedFs({ sharedFs: "none", virtioFsDaemon: "/nowhere" }),
+      "ok",
+      /switched off/,
+    );
   });
 });

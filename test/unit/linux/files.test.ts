@@ -142,8 +142,15 @@ test("mounts, with blanks in their paths", () => {
       fileSystem: "ext4",
       source: "/dev/x\\y",
       options: ["rw", "noatime"],
+      superOptions: ["rw"],
     },
-    { mountPoint: "/proc", fileSystem: "proc", source: "proc", options: ["rw", "nosuid"] },
+    {
+      mountPoint: "/proc",
+      fileSystem: "proc",
+      source: "proc",
+      options: ["rw", "nosuid"],
+      superOptions: ["rw"],
+    },
   ]);
   assert.ok(listMounts().some((mount) => mount.mountPoint === "/"));
   assert.equal(unmount("/nowhere"), false);

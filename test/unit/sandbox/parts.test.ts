@@ -133,7 +133,7 @@ test("the VMM is launched as the pod's user, in no group without KVM; as root on
     descriptors,
   };
   const launch = vmmLaunch({ ...request, settings: qemu });
-  assert.deepEqual([launch.uid, launch.gid], [30000 * 65536 + 1, 30000 * 65536 + 1]);
+  assert.deepEqual([launch.uid, launch.gid], [30000 * 65536 + 65520, 30000 * 65536 + 65520]);
   assert.deepEqual(launch.groups, []);
   assert.equal(launch.isRootAllowed, false);
   assert.deepEqual(launch.stdio.slice(0, 6), ["ignore", "ignore", "pipe", 100, 101, 102]);

@@ -114,10 +114,23 @@ export class FakeShim {
         await this.#answer("attachDisk");
         return { diskId: `d${this.calls.length}`, source: "05/01" };
       },
+      shares: {
+        addBind: async (name, bind) => this.#share("addBind", { name, bind }),
+        addOverlay: async (name, layers) => this.#share("addOverlay", { name, layers }),
+        remove: (name) => {
+          this.calls.push({ method: "removeShare", params: { name }, descriptors: 0 });
+        },
+      },
+      expectWrites: () => {},
       destroy: async () => {
         this.destroyed += 1;
       },
     };
+  }
+
+  async #share(method: string, params: Record<string, unknown>): Promise<void> {
+    this.calls.push({ method, params, descriptors: 0 });
+    await this.#answer(method);
   }
 
   async #answer(method: string): Promise<unknown> {

@@ -25,9 +25,9 @@ import { readStartOptions, readTaskOptions } from "../../../src/shim/options.ts"
 import { sizingOf } from "../../../src/shim/task/bundle-spec.ts";
 import { toTtrpcError } from "../../../src/shim/task/errors.ts";
 import { toMetrics } from "../../../src/shim/task/metrics.ts";
-import { rootfsDisks } from "../../../src/shim/task/rootfs.ts";
+import { planRootfs, type TaskMount } from "../../../src/shim/task/rootfs.ts";
 import { openStreams } from "../../../src/shim/task/stdio.ts";
-import { nameServerLines, planVolumes } from "../../../src/shim/task/volumes.ts";
+import { nameServerLines, planVolumes, withoutShares } from "../../../src/shim/task/volumes.ts";
 import { StatusCode } from "../../../src/ttrpc/status.ts";
 
 let directory: string;
@@ -65,7 +65,10 @@ test("runtime options: none, an Any, or containerd 2.3's bootstrap parameters", 
 test("root file systems: EROFS layers in their order, one scratch disk, nothing else", () => {
   const erofs = (source: string) => ({ type: "erofs", source, options: ["ro"] });
   const scratch = { type: "ext4", source: "/s", options: ["rw"] };
-  assert.deepEqual(rootfsDisks([erofs("/a"), erofs("/b"), scratch]), {
+  const plan = (mounts: TaskMount[]) =>
+    planRootfs(mounts, { directory: "/b", rootPath: undefined });
+  assert.deepEqual(plan([erofs("/a"), erofs("/b"), scratch]), {
+    kind: "disks",
     layers: ["/a", "/b"],
     scratch: "/s",
   });
@@ -75,11 +78,50 @@ test("root file systems: EROFS layers in their order, one scratch disk, nothing 
     [erofs("relative")],
     [erofs("/a"), scratch, scratch],
     [erofs("/a"), { ...scratch, options: ["ro"] }],
-    [{ type: "overlay", source: "overlay", options: ["lowerdir=/a"] }],
-    [{ type: "bind", source: "/etc", options: ["rbind"] }],
+    [erofs("/a"), { type: "overlay", source: "overlay", options: ["lowerdir=/a"] }],
+    [{ type: "bind", source: "etc", options: ["rbind"] }],
+    [{ type: "nfs", source: "/a", options: [] }],
   ];
   for (const mounts of refused) {
-    assert.throws(() => rootfsDisks(mounts), { code: "ROOTFS_UNSUPPORTED" });
+    assert.throws(() => plan(mounts), { code: "ROOTFS_UNSUPPORTED" });
+  }
+});
+
+test("root file systems: one overlay or bind mount as snapshotters write them, or the bundle's", () => {
+  const bundle = { directory: "/run/b", rootPath: "rootfs" };
+  const overlay = (...options: string[]) =>
+    planRootfs([{ type: "overlay", source: "overlay", options }], bundle);
+  const upper = ["workdir=/s/3/work", "upperdir=/s/3/fs"];
+  assert.deepEqual(overlay("index=off", ...upper, "lowerdir=/s/2/fs:/s/1\\:x/fs"), {
+    kind: "overlay",
+    overlay: {
+      lower: ["/s/2/fs", "/s/1:x/fs"],
+      upper: { directory: "/s/3/fs", work: "/s/3/work" },
+      options: ["index=off"],
+    },
+  });
+  assert.deepEqual(overlay("ro", "lowerdir=/s/2/fs:/s/1/fs"), {
+    kind: "overlay",
+    overlay: { lower: ["/s/2/fs", "/s/1/fs"], options: [] },
+  });
+  const bind = [{ type: "bind", source: "/s/1/fs", options: ["rbind", "ro"] }];
+  assert.deepEqual(planRootfs(bind, bundle), {
+    kind: "bind",
+    bind: { source: "/s/1/fs", isReadOnly: true, isRecursive: true },
+  });
+  assert.deepEqual(planRootfs([], bundle), {
+    kind: "bind",
+    bind: { source: "/run/b/rootfs", isReadOnly: false, isRecursive: true },
+  });
+  const refused = [
+    ["lowerdir=/a", "uidmap=0:1:2"],
+    ["lowerdir=a:/b"],
+    ["upperdir=/u", "workdir=/w"],
+    ["lowerdir=/a", "index=off,lowerdir=/b"],
+    [],
+  ];
+  for (const options of refused) {
+    assert.throws(() => overlay(...options), { code: "ROOTFS_UNSUPPORTED" });
   }
 });
 
@@ -127,7 +169,7 @@ test("volumes of the host are refused by name; what the guest has itself is left
     message: /\/srv\/data.*\/data/,
   });
   // The type does not matter: the option makes it a bind mount too.
-  const disguised = { destination: "/data", source: "/srv", type: "none", options: ["bind"] };
+  const disguised = { destination: "/data", source: "/srv/x", type: "none", options: ["bind"] };
   assert.throws(() => planVolumes(specWith([disguised])), { code: "VOLUME_UNSUPPORTED" });
   const fine = [bind("/etc/hosts", "/x"), bind("/y", "/sys/fs/cgroup"), bind("/dev/shm", "/z")];
   assert.equal(planVolumes(specWith(fine)).warnings.length, 2);
@@ -149,10 +191,44 @@ test("volumes of one container are bounded together, not only each by itself", (
       ...{ destination: `/v${index}`, source: big, type: "bind", options: ["bind", "ro"] },
     }));
   assert.equal(planVolumes(specWith(mounts(4))).copies.length, 4);
-  assert.throws(() => planVolumes(specWith(mounts(5))), {
-    code: "VOLUME_UNSUPPORTED",
-    message: /\/v4.*over 4194304 bytes/,
+  const { copies, shares } = planVolumes(specWith(mounts(5)));
+  assert.deepEqual([copies.length, shares.map(({ destination }) => destination)], [4, ["/v4"]]);
+});
+
+test("volumes that are written to, or large, are shared; where nothing may be, small files are copied", () => {
+  const small = join(directory, "small");
+  writeFileSync(small, "x");
+  const mount = (destination: string, source: string, ...options: string[]) => ({
+    ...{ destination, source, type: "bind", options: ["rbind", ...options] },
   });
+  const plan = planVolumes(
+    specWith([
+      mount("/etc/hosts", small),
+      mount("/secret", small, "ro"),
+      mount("/dev/termination-log", small, "rw"),
+    ]),
+  );
+  assert.deepEqual(
+    plan.copies.map(({ destination }) => destination),
+    ["/etc/hosts", "/secret"],
+  );
+  assert.deepEqual(
+    plan.shares.map(({ destination, bind }) => [destination, bind]),
+    [["/dev/termination-log", { source: small, isReadOnly: false, isRecursive: true }]],
+  );
+  const copied = withoutShares(plan);
+  assert.deepEqual([copied.copies.length, copied.shares.length], [3, 0]);
+  assert.match(copied.warnings.join(), /termination-log does not reach/);
+
+  const folder = planVolumes(specWith([mount("/data", directory, "rw")]));
+  assert.deepEqual([folder.copies.length, folder.shares.length], [0, 1]);
+  assert.throws(() => withoutShares(folder), {
+    code: "VOLUME_UNSUPPORTED",
+    message: /\/data.*shared_fs/,
+  });
+  const fifo = join(directory, "volume-fifo");
+  execFileSync("mkfifo", [fifo]);
+  assert.throws(() => planVolumes(specWith([mount("/f", fifo)])), { code: "VOLUME_UNSUPPORTED" });
 });
 
 test("streams: FIFOs with a writer that holds the input open, files by URI, and nothing else", async () => {
