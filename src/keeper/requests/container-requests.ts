@@ -66,7 +66,13 @@ export function containerRequests(context: KeeperContext): ContainerHandlers {
         process: toAgentProcess(definition),
       });
       const namesUser = (definition.user?.username ?? "") !== "";
-      await askingToRun("start the process", call, { namesUser });
+      try {
+        await askingToRun("start the process", call, { namesUser });
+      } catch (error) {
+        // Its streams end now: clients wait for that before they say what went wrong.
+        process.dispose();
+        throw error;
+      }
       process.follow();
       return {};
     },

@@ -202,6 +202,27 @@ test("an exec's id can be used again, under a name that is new to the agent", as
   await keeper.stop();
 });
 
+test("the streams of an exec that the guest cannot start come to their end", async () => {
+  const keeper = await booted((method) =>
+    method === "ExecProcess" ? new Error("no such file") : {},
+  );
+  await keeper.client.createContainer(CONTAINER);
+  const [stdout, reader] = socketPair();
+  const exec = { containerId: "c1", execId: "e1", stdio: { ...SILENT, stdout: true } };
+  await keeper.client.exec({ ...exec, process: { args: ["nothing"], cwd: "/" } }, [stdout]);
+  closeSync(stdout);
+  await assert.rejects(
+    keeper.client.startExec({ containerId: "c1", execId: "e1" }),
+    /no such file/,
+  );
+  const received: Buffer[] = [];
+  for await (const chunk of new Socket({ fd: reader, readable: true, writable: false })) {
+    received.push(chunk);
+  }
+  assert.deepEqual(received, []);
+  await keeper.stop();
+});
+
 test("what the guest says about a failure is shown as its words, without terminal controls", async () => {
   const keeper = await booted((method) =>
     method === "CreateContainer" ? new Error("no \u001b]0;such\u0007 file") : {},
