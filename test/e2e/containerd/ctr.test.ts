@@ -16,7 +16,8 @@ const POD = "shared";
 
 before(async () => {
   if (skip !== false) return;
-  world = new PodWorld({ blocks: 24 });
+  // Ten guests that boot at once on two processors, by emulation, take their time.
+  world = new PodWorld({ blocks: 24, settings: { "agent.kata": { dial_timeout: 300 } } });
   containerd = await Containerd.start(world);
   const script = "trap 'echo told; exit 7' TERM; while :; do sleep 0.1; done";
   const log = join(containerd.directory, "shared.log");
@@ -95,7 +96,7 @@ test("pause stops it, resume lets it go on, and both are seen", { skip }, async 
   assert.equal(await statusOf(POD), "PAUSED");
   await containerd.ctr(["task", "resume", POD]);
   assert.equal(await statusOf(POD), "RUNNING");
-  assert.equal((await exec("e4", POD, "true")).code, 127, "the image has no true");
+  assert.equal((await exec("e4", POD, "echo", "on")).stdout, "on\n");
 });
 
 test("containerd is killed and restarted: the pod lives on, and its end is told", {
@@ -118,8 +119,8 @@ test("containerd is killed and restarted: the pod lives on, and its end is told"
 test("a signal reaches the container, whose exit code is the client's", { skip }, async () => {
   await containerd.ctr(["task", "kill", "--signal", "SIGTERM", POD]);
   await awaitStatus(POD, "STOPPED");
-  const removed = await containerd.ctr(["task", "rm", POD], { allowFailure: true });
-  assert.equal(removed.code, 7, removed.stderr);
+  const removed = await containerd.ctr(["task", "rm", POD]);
+  assert.match(removed.stderr, /exit code 7\b/);
   await containerd.ctr(["container", "rm", POD]);
   assert.match(readFileSync(join(containerd.directory, "shared.log"), "utf8"), /told/);
 });
