@@ -2,13 +2,14 @@
 // From a host that nobody has set up to one that works, and still does after it was restarted.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { ID_BLOCK_SIZE, VMM_OFFSET } from "../../../src/host/identity/types.ts";
 import type { TestHost } from "../host.ts";
 import { check, nodeFacts, startTestHost } from "../support/session.ts";
 
 const HELLO = ["mukon", "run", "--rm", "busybox", "echo", "hello"];
 const KVM_RULE = '/KERNEL=="kvm"/d';
 /** A user of an earlier boot's pod, as useradd leaves it when the machine goes down. */
-const STALE = { name: "kata-30000", id: 30000 * 65536 + 1 };
+const STALE = { name: "kata-30000", id: 30000 * ID_BLOCK_SIZE + VMM_OFFSET };
 
 let host: TestHost;
 before(async () => {
