@@ -61,7 +61,8 @@ test("the program of an output gets arguments, two inputs, and an environment of
     readFileSync(`${out}.env`, "utf8").trim().split("\n").sort().join(" "),
     "CONTAINER_ID=c1 CONTAINER_NAMESPACE=ns",
   );
-  assert.equal(openDescriptors(), before);
+  // Fewer is fine: what an earlier test was done with may be closed late.
+  assert.ok(openDescriptors() <= before);
 });
 
 test("a terminal's program has one input, which ends, and one that is empty", async () => {
@@ -110,6 +111,7 @@ test("a program that is missing, fails, or is asked for wrongly is named, and le
     ),
     { code: "STDIO_UNSUPPORTED" },
   );
-  assert.equal(openDescriptors(), before);
+  // Fewer is fine: what an earlier test was done with may be closed late.
+  assert.ok(openDescriptors() <= before);
   assert.deepEqual(parseBinaryUri("binary:///bin/cat"), ["/bin/cat", []]);
 });
