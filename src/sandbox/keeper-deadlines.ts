@@ -8,7 +8,7 @@ const AGENT_CALL_MS = 65_000;
  * How long after the time given to the keeper the shim gives up waiting for its answer. It says more
  * than that none came (the console's last lines), also on a machine that is out of breath.
  */
-const GRACE_MS = 20_000;
+const GRACE_MS = 10_000;
 
 const FIXED_MS: Partial<Record<Method, number>> = {
   prepareSandbox: 3 * AGENT_CALL_MS,
