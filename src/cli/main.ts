@@ -11,8 +11,8 @@ const FAILED = 125;
 const WRONG_USAGE = 2;
 const EXIT_CODES: Readonly<Record<string, number>> = {
   USAGE: WRONG_USAGE,
-  COMMAND_NOT_EXECUTABLE: 126,
-  COMMAND_NOT_FOUND: 127,
+  CONTAINER_PROGRAM_NOT_EXECUTABLE: 126,
+  CONTAINER_PROGRAM_NOT_FOUND: 127,
 };
 
 async function main(): Promise<void> {

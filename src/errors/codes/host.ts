@@ -2,7 +2,6 @@
 
 /** Identities, journal, launch, check and audit: what is done with privilege on the host. */
 export const HOST_CODES = {
-  SANDBOX_KEY_INVALID: "The name of a sandbox is not fit for a directory's name.",
   SANDBOX_EXISTS: "A sandbox of this name is there already, or was left behind by a killed shim.",
   SANDBOX_NOT_FOUND: "No sandbox of this name is there.",
   SANDBOX_STATE_INVALID: "The state file of a sandbox cannot be read or is malformed.",

@@ -10,8 +10,9 @@ export const KEEPER_CODES = {
   KEEPER_REQUEST_INVALID: "The keeper was asked for something that its schema does not allow.",
   GUEST_BOOT_FAILED: "The guest did not come up; the error's details name the stage.",
   GUEST_CALL_FAILED: "The guest's agent refused a call.",
-  COMMAND_NOT_FOUND: "The container has no such program (exit code 127).",
-  COMMAND_NOT_EXECUTABLE: "What was to be run is no program, or not for this user (exit code 126).",
+  CONTAINER_PROGRAM_NOT_FOUND: "The container has no such program (exit code 127).",
+  CONTAINER_PROGRAM_NOT_EXECUTABLE:
+    "What was to be run is no program, or not for this user (exit code 126).",
   GUEST_CALL_TIMEOUT: "The guest's agent did not answer a call in time.",
   GUEST_LOST: "The VMM or the guest's agent of the pod is gone.",
   PROCESS_UNKNOWN: "The keeper knows no such container or exec.",

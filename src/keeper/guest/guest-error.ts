@@ -58,14 +58,14 @@ const MISTAKES = new Map([
   [
     NOT_FOUND,
     {
-      code: "COMMAND_NOT_FOUND",
+      code: "CONTAINER_PROGRAM_NOT_FOUND",
       hint: "name a program that is in the container; shell commands need a shell: sh -c '…'",
     },
   ],
   [
     PERMISSION_DENIED,
     {
-      code: "COMMAND_NOT_EXECUTABLE",
+      code: "CONTAINER_PROGRAM_NOT_EXECUTABLE",
       hint: "name a program that this user may execute, made for this architecture",
     },
   ],

@@ -193,7 +193,7 @@ test("a terminal has the size that it was given", { skip }, async () => {
 
 test("a program that is not there is an error that says so", { skip }, async () => {
   await assert.rejects(exec("e5", ["/bin/nonsense"], {}), {
-    code: "GUEST_CALL_FAILED",
+    code: "CONTAINER_PROGRAM_NOT_FOUND",
     message: /nonsense/,
   });
 });

@@ -62,7 +62,7 @@ test("a detached container is listed, entered, read, stopped and removed", async
   await t.test("exec of a program that is not there ends with 127", async () => {
     const result = await mukon(["exec", name, "nothing"]);
     assert.equal(result.code, 127);
-    assert.match(result.stderr, /COMMAND_NOT_FOUND/);
+    assert.match(result.stderr, /CONTAINER_PROGRAM_NOT_FOUND/);
   });
 
   await t.test("logs has its output so far, and follows it to the end", async () => {

@@ -61,10 +61,10 @@ test("environment, working directory, user, host name and a read-only root are a
 test("a command that is not there, or is no program, ends as a shell says it: 127, 126", async () => {
   const missing = await mukon(["run", "--rm", "busybox", "/no/such/program"]);
   assert.equal(missing.code, 127);
-  assert.match(missing.stderr, /no\/such\/program.*\[COMMAND_NOT_FOUND\]\n {2}hint: /);
+  assert.match(missing.stderr, /no\/such\/program.*\[CONTAINER_PROGRAM_NOT_FOUND\]\n {2}hint: /);
   const noProgram = await mukon(["run", "--rm", "busybox", "/etc/passwd"]);
   assert.equal(noProgram.code, 126);
-  assert.match(noProgram.stderr, /\/etc\/passwd.*\[COMMAND_NOT_EXECUTABLE\]\n {2}hint: /);
+  assert.match(noProgram.stderr, /\/etc\/passwd.*\[CONTAINER_PROGRAM_NOT_EXECUTABLE\]\n {2}hint: /);
 });
 
 test("a scratch disk takes what the container writes", async () => {

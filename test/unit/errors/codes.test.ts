@@ -14,6 +14,14 @@ test("docs/errors.md is made from today's codes", () => {
   assert.equal(page, renderErrorsPage(), "run: npm run docs");
 });
 
+test("no code has two meanings", () => {
+  const all = Object.values(ERROR_AREAS).flatMap((codes) => Object.keys(codes));
+  assert.deepEqual(
+    all.filter((code, index) => all.indexOf(code) !== index),
+    [],
+  );
+});
+
 test("every code that is thrown has a meaning", () => {
   const thrown = ["src", "guest/image"].flatMap(sources).flatMap((file) => {
     const text = readFileSync(file, "utf8");
