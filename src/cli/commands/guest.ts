@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Command } from "commander";
 import { requireRoot } from "../io/root.ts";
+import { guestRows } from "../output/guest-rows.ts";
 import { printJson, printLine, printNote } from "../output/print.ts";
 import { formatTable } from "../output/table.ts";
 import { addGuestTemplateCommand } from "./guest-template.ts";
@@ -26,11 +27,7 @@ export function addGuestCommand(program: Command): void {
       const { openGuest } = await import("../../../guest/image/open.ts");
       const { manifest } = await openGuest();
       if (options.json === true) return printJson(manifest);
-      const rows = Object.entries(manifest).map(([key, value]) => [
-        key,
-        typeof value === "string" ? value : JSON.stringify(value),
-      ]);
-      printLine(formatTable(["PART", "VALUE"], rows));
+      printLine(formatTable(["PART", "VERSION OR SIZE", "SHA-256"], guestRows(manifest)));
     });
   addGuestTemplateCommand(guest);
 }

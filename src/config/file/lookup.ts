@@ -58,7 +58,7 @@ export function findDropIns(mainFile: string): string[] {
     throw new MukonError(
       "CONFIG_UNREADABLE",
       `The folder of drop-ins ${folder} cannot be read: ${(error as Error).message}`,
-      { cause: error },
+      { hint: `Make it a folder that root can read, or remove it: ls -ld ${folder}`, cause: error },
     );
   }
   if (names.length > MAX_DROP_INS) {

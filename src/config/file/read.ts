@@ -50,7 +50,9 @@ function readBounded(path: string): string {
   try {
     const status = fstatSync(descriptor);
     if (!status.isFile()) {
-      throw new MukonError("CONFIG_UNREADABLE", `${path} is not a regular file.`);
+      throw new MukonError("CONFIG_UNREADABLE", `${path} is not a regular file.`, {
+        hint: "Name a file of TOML, or none to use the default places.",
+      });
     }
     if ((status.mode & WRITABLE_BY_OTHERS) !== 0) {
       throw new MukonError(
@@ -79,7 +81,7 @@ function openFile(path: string): number {
     throw new MukonError(
       "CONFIG_UNREADABLE",
       `The configuration file ${path} cannot be opened: ${(error as Error).message}`,
-      { cause: error },
+      { hint: `See who may read it, and whether it is there: ls -l ${path}`, cause: error },
     );
   }
 }
