@@ -129,6 +129,15 @@ describe("images at the command line", { skip }, () => {
     assert.equal(result.stdout, "by-default 1000:1001:1001 50 /srv from the image/yes/\n");
   });
 
+  for (const kind of ["oci-archive", "docker-archive"] as const) {
+    test(`from ${kind}: the container is the image's, like any other`, async () => {
+      const file = kind === "oci-archive" ? "oci.tar" : "docker.tar";
+      const result = await run("run", "--rm", `${kind}:${at(file)}`);
+      assert.equal(result.code, 0, result.stderr);
+      assert.equal(result.stdout, "by-default 1000:1001:1001 50 /srv from the image/yes/\n");
+    });
+  }
+
   test("from a directory: options win over the image, and files over nothing but the image", async (t) => {
     const files = folderWith(t, { env: "# from a file\nGREETING=file\nADDED=file\n" });
     const options = ["-u", "web:log", "-w", "/tmp", "--entrypoint", "/bin/busybox"];
