@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { USR_IN_ROOT } from "../../linux/usr-script.ts";
 
 /**
  * Runs as root in a new mount namespace: builds a root with nothing in it but the programs of /usr
@@ -24,15 +25,7 @@ bind_read_only() {
 mount -t tmpfs -o size=1m,mode=0755,nosuid,nodev,noexec mukon "$root"
 cd "$root"
 mkdir usr proc shared
-bind_read_only /usr usr
-for name in bin sbin lib lib32 lib64; do
-  if [ -L "/$name" ]; then
-    cp -P "/$name" "$name"
-  elif [ -d "/$name" ]; then
-    mkdir "$name"
-    bind_read_only "/$name" "$name"
-  fi
-done
+${USR_IN_ROOT}
 case $program in
   /usr/*) ;;
   *)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { USR_IN_ROOT } from "../../linux/usr-script.ts";
 
 /**
  * Builds, in a mount and pid namespace of its own, a root with nothing in it but the programs of
@@ -20,15 +21,7 @@ bind_read_only() {
 mount -t tmpfs -o size=8m,mode=0755,nosuid,nodev,noexec mukon-images "$jail"
 cd "$jail"
 mkdir usr proc workspace dev etc
-bind_read_only /usr usr
-for name in bin sbin lib lib32 lib64; do
-  if [ -L "/$name" ]; then
-    cp -P "/$name" "$name"
-  elif [ -d "/$name" ]; then
-    mkdir "$name"
-    bind_read_only "/$name" "$name"
-  fi
-done
+${USR_IN_ROOT}
 for name in null zero urandom; do
   : >"dev/$name"
   mount --bind "/dev/$name" "dev/$name"
