@@ -52,12 +52,13 @@ export async function bootGuest(
   machine: Machine,
   { pod, loss }: { pod: Pod; loss: Loss },
 ): Promise<void> {
-  const { stages, configuration } = draft;
+  const { stages, configuration, extraMemoryMib } = draft;
   const isClone = machine.template !== undefined;
   const bootTimeoutMs = configuration.agent.dialTimeout * 1000;
   const timeoutMs = isClone ? Math.min(CLONE_TIMEOUT_MS, bootTimeoutMs) : bootTimeoutMs;
   await stages.run(isClone ? "clone" : "boot", async () => {
-    stages.add((await unlessLost(pod.keeper.boot({ timeoutMs, isClone }), loss)).stages);
+    const boot = pod.keeper.boot({ timeoutMs, isClone, extraMemoryMib: extraMemoryMib ?? 0 });
+    stages.add((await unlessLost(boot, loss)).stages);
   });
 }
 

@@ -15,6 +15,7 @@ import { connectNetwork, type PodNetwork, plugNetwork } from "./network.ts";
 import { OwnedDescriptors } from "./owned-descriptors.ts";
 import type { Pod } from "./pod.ts";
 import { openPodJournal, tearDownOwn } from "./pod-journal.ts";
+import { divideMemory } from "./pod-memory.ts";
 import { Stages } from "./stages.ts";
 import { noteFailure } from "./template/failures.ts";
 import { findTemplate } from "./template/find.ts";
@@ -61,6 +62,7 @@ interface Attempt {
   key: string;
   stages: Stages;
   loaded: LoadedConfiguration;
+  extraMemoryMib: number;
   mayClone: boolean;
 }
 
@@ -73,9 +75,11 @@ interface Attempt {
 export async function createPod(request: PodRequest): Promise<Pod> {
   const stages = new Stages();
   const key = sandboxKey(request);
-  const loaded = await stages.run("configuration", () => configure(request));
+  const { applied: loaded, extraMemoryMib } = await stages.run("configuration", () =>
+    configure(request),
+  );
   const mayClone = mayUseTemplate(loaded);
-  const attempt: Attempt = { request, key, stages, loaded, mayClone };
+  const attempt: Attempt = { request, key, stages, loaded, extraMemoryMib, mayClone };
   try {
     return await tryPod(attempt);
   } catch (error) {
@@ -102,14 +106,14 @@ class FailedClone extends MukonError {
   }
 }
 
-async function configure(request: PodRequest): Promise<LoadedConfiguration> {
+async function configure(request: PodRequest): Promise<ReturnType<typeof divideMemory>> {
   const loaded = await loadConfiguration({
     path: request.configurationPath,
     text: request.configurationText,
   });
   const applied = applyAnnotations(loaded, request.annotations, request.sizing);
   for (const warning of applied.warnings) request.log.warn(warning);
-  return applied;
+  return divideMemory(loaded, applied);
 }
 
 async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise<Pod> {
@@ -150,7 +154,7 @@ async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise
 }
 
 async function beginDraft(attempt: Attempt): Promise<MachineDraft> {
-  const { request, key, stages, loaded, mayClone } = attempt;
+  const { request, key, stages, loaded, extraMemoryMib, mayClone } = attempt;
   const { id, namespace, bundle, socketPath, log } = request;
   const cgroupPath = podCgroupPath(request.cgroupsPath ?? "");
   const journal = await stages.run("journal", () => openPodJournal(key));
@@ -158,7 +162,8 @@ async function beginDraft(attempt: Attempt): Promise<MachineDraft> {
   const cgroup =
     cgroupPath === undefined ? undefined : PodCgroup.make({ path: cgroupPath, journal, log });
   return {
-    ...{ key, journal, stages, log, cgroup, configuration: loaded.configuration },
+    ...{ key, journal, stages, log, cgroup, extraMemoryMib },
+    configuration: loaded.configuration,
     descriptors: new OwnedDescriptors(),
     isSharing: request.isSharing ?? false,
     about: { id, namespace, bundle, address: `unix://${socketPath}` },

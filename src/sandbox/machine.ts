@@ -36,6 +36,8 @@ export interface MachineDraft {
   cgroup?: PodCgroup | undefined;
   /** Files may be shared with its guest: the memory must be its own, which virtiofsd is given. */
   isSharing?: boolean;
+  /** Memory that the guest gets once it runs. */
+  extraMemoryMib?: number;
   /** Finds what to clone the machine from; none: it is booted. */
   findTemplate?: (machine: MachineDescription) => OpenTemplate | undefined;
   /** The guest's memory outlives its VMM: see {@link Machine.memory}. */

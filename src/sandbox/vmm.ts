@@ -13,6 +13,7 @@ import { planQemuLaunch } from "../vmm/qemu/launch-plan.ts";
 import type { GuestFiles } from "./guest-files.ts";
 import type { GuestMemory } from "./guest-memory.ts";
 import type { OwnedDescriptors } from "./owned-descriptors.ts";
+import { mostMemoryMib } from "./pod-memory.ts";
 
 type QemuSettings = Configuration["hypervisor"]["qemu"];
 
@@ -112,6 +113,7 @@ export function machineInput(
     accelerator,
     vcpus: settings.defaultVcpus,
     memoryMib: settings.defaultMemory,
+    hotplugMemoryMib: mostMemoryMib(),
     imageSizeBytes,
     machineAccelerators: settings.machineAccelerators,
     cpuFeatures: settings.cpuFeatures,

@@ -6,6 +6,7 @@ import type { LoadedConfiguration } from "../../config/origin.ts";
 import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import { createLogger, type Logger } from "../../logging/logger.ts";
 import { tearDownOwn } from "../../sandbox/pod-journal.ts";
+import { divideMemory } from "../../sandbox/pod-memory.ts";
 import {
   buildTemplate,
   keyFor,
@@ -92,7 +93,8 @@ async function configurationFor(options: BuildTemplateOptions): Promise<Configur
         : { cpuQuota: Math.round(cpus * CPU_PERIOD_US), cpuPeriod: CPU_PERIOD_US }),
     },
   );
-  if (mayUseTemplate(applied)) return applied.configuration;
+  // What a pod has beyond the configured size is plugged into a clone of the same template.
+  if (mayUseTemplate(applied)) return divideMemory(loaded, applied).applied.configuration;
   throw new MukonError("TEMPLATE_REFUSED", `No pod would use it: ${whyNone(applied)}.`, {
     hint: "See where the setting comes from: mukon config show --origin",
   });

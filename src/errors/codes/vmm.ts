@@ -13,5 +13,6 @@ export const VMM_CODES = {
   VMM_DISK_BUSY: "A disk of this name is there already, or the guest did not give it back in time.",
   VMM_DISK_ACCESS: "The descriptor of a disk is open for more, or less, than the disk may do.",
   VMM_STATE_FAILED: "The state of a virtual machine could not be saved, or not be loaded.",
+  VMM_MEMORY_REFUSED: "The guest did not take the memory that was added to it.",
   ACCELERATOR_UNAVAILABLE: "The accelerator that was asked for does not run a guest on this host.",
 } as const;

@@ -14,6 +14,7 @@ import { STATE_DESCRIPTOR } from "../../vmm/qemu/launch-plan.ts";
 import { loadMachineState, saveMachineState } from "../../vmm/qemu/machine-state.ts";
 import { QmpClient } from "../../vmm/qemu/qmp/client.ts";
 import { attachSharedFs, type SharedFsOptions } from "../../vmm/qemu/shared-fs.ts";
+import { addMemory } from "./add-memory.ts";
 import { ConsoleRing, followConsole } from "./console-ring.ts";
 import { guestError } from "./guest-error.ts";
 
@@ -57,19 +58,27 @@ export class Guest {
   }
 
   /**
-   * Lets the machine run, a clone when its state is there, and waits for the agent. Errors: `GUEST_BOOT_FAILED`, whose details have
+   * Lets the machine run, a clone when its state is there, waits for the agent, and gives the guest
+   * the memory that it does not begin with. Errors: `GUEST_BOOT_FAILED`, whose details have
    * the `stage` and the `consoleTail`.
    */
-  async boot(timeoutMs: number, options: { isClone: boolean }): Promise<Step[]> {
+  async boot(
+    timeoutMs: number,
+    options: { isClone: boolean; extraMemoryMib: number },
+  ): Promise<Step[]> {
     const deadline = performance.now() + timeoutMs;
     const left = (): number => Math.max(1, Math.ceil(deadline - performance.now()));
     const restore = (): Promise<void> =>
       loadMachineState(this.#qmp, { inheritedDescriptor: STATE_DESCRIPTOR, timeoutMs: left() });
+    const mib = options.extraMemoryMib;
+    const memory = (): Promise<void> =>
+      addMemory({ qmp: this.#qmp, agent: this.agent }, { mib, timeoutMs: left() });
     const steps: [string, () => Promise<unknown>][] = [
       ["vmm", () => this.#qmp.handshake({ timeoutMs: left() })],
       ...(options.isClone ? [["restore", restore] as [string, () => Promise<void>]] : []),
       ["start", () => this.#qmp.execute("cont", {}, { timeoutMs: left() })],
       ["agent", () => this.agent.check({ timeoutMs: left() })],
+      ...(mib === 0 ? [] : [["memory", memory] as [string, () => Promise<void>]]),
     ];
     const done = new Steps();
     for (const [name, run] of steps) {

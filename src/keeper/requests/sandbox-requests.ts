@@ -25,8 +25,11 @@ type SandboxHandlers = Pick<
 export function sandboxRequests(context: KeeperContext): SandboxHandlers {
   const { guest } = context;
   return {
-    boot: async ({ timeoutMs, isClone }) => ({
-      stages: await guest.boot(timeoutMs, { isClone: isClone ?? false }),
+    boot: async ({ timeoutMs, isClone, extraMemoryMib }) => ({
+      stages: await guest.boot(timeoutMs, {
+        isClone: isClone ?? false,
+        extraMemoryMib: extraMemoryMib ?? 0,
+      }),
     }),
     saveState: async ({ timeoutMs }, descriptors) => {
       try {

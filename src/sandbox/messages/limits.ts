@@ -34,3 +34,6 @@ export const KEEPER_DESCRIPTORS = {
   agent: 6,
   console: 7,
 } as const;
+
+/** Most memory that a guest gets after its start, in MiB: a tebibyte. */
+export const MAX_EXTRA_MEMORY_MIB = 1024 * 1024;

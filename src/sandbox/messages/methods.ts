@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as v from "valibot";
-import { MAX_LAYERS, MAX_VOLUME_PART_BYTES, MAX_VOLUMES } from "./limits.ts";
+import { MAX_EXTRA_MEMORY_MIB, MAX_LAYERS, MAX_VOLUME_PART_BYTES, MAX_VOLUMES } from "./limits.ts";
 import { Card, Network } from "./network.ts";
 import {
   Count,
@@ -44,6 +44,8 @@ export const METHODS = {
       timeoutMs: TimeoutMs,
       /** The VMM waits for a saved state rather than for the word to boot. */
       isClone: v.optional(v.boolean()),
+      /** Memory to be plugged in once the guest runs. */
+      extraMemoryMib: v.optional(range(0, MAX_EXTRA_MEMORY_MIB)),
     }),
     result: v.strictObject({ stages: Stages }),
   },

@@ -21,6 +21,10 @@ const LaunchInput = v.object({
   accelerator: v.picklist(["kvm", "tcg"]),
   vcpus: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(240)),
   memoryMib: v.pipe(v.number(), v.integer(), v.minValue(128), v.maxValue(4 * MIB_PER_TIB)),
+  hotplugMemoryMib: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MIB_PER_TIB)),
+    0,
+  ),
   imageSizeBytes: v.pipe(v.number(), v.integer(), v.minValue(TWO_MIB), v.multipleOf(TWO_MIB)),
   imageDriver: v.optional(v.picklist(["virtio-pmem", "virtio-blk"]), "virtio-pmem"),
   name: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/)), "pod"),
@@ -40,6 +44,7 @@ const LaunchInput = v.object({
  * What a launch plan is made from.
  *
  * - `qemuPath`: absolute path of the program.
+ * - `hotplugMemoryMib`: how much memory can be plugged in while the guest runs, at once.
  * - `imageSizeBytes`: of the guest image, a multiple of 2 MiB (virtio-pmem maps huge pages).
  * - `name`: shown in the process list, so nothing secret.
  * - `machineAccelerators`, `cpuFeatures`, `kernelParams`: Kata's settings of these names.

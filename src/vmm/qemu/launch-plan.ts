@@ -38,7 +38,9 @@ const DESCRIPTORS: readonly DescriptorSlot[] = [
 /** Where a clone finds the state that it is to be filled with. */
 export const STATE_DESCRIPTOR = FIRST_DESCRIPTOR + DESCRIPTORS.length;
 const BYTES_PER_MIB = 1024 * 1024;
-/** Address space for memory devices beside the image. */
+/** All further memory of a pod is one device. */
+const MEMORY_SLOTS = 1;
+/** Address space that memory devices lose because each begins at a round address. */
 const SPARE_MEMORY_MIB = 1024;
 
 /**
@@ -51,14 +53,14 @@ const SPARE_MEMORY_MIB = 1024;
 export function planQemuLaunch(input: QemuLaunchInput): LaunchPlan {
   const checked = checkLaunchInput(input);
   const imageMib = checked.imageSizeBytes / BYTES_PER_MIB;
+  const mostMib = checked.memoryMib + checked.hotplugMemoryMib + imageMib + SPARE_MEMORY_MIB;
   const argv = [
     checked.qemuPath,
     ...["-name", `${checked.name},debug-threads=on`, "-S"],
     ...CONFINED_ARGUMENTS,
     ...machineArguments({ ...checked, hasMemoryObject: true }),
     ...["-smp", `${checked.vcpus},sockets=1,cores=${checked.vcpus},threads=1`],
-    "-m",
-    `size=${checked.memoryMib}M,maxmem=${checked.memoryMib + imageMib + SPARE_MEMORY_MIB}M`,
+    ...["-m", `size=${checked.memoryMib}M,slots=${MEMORY_SLOTS},maxmem=${mostMib}M`],
     ...memoryArguments(checked),
     ...["-kernel", path("kernel"), "-initrd", path("initrd")],
     ...["-append", kernelCommandLine(checked)],

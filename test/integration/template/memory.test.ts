@@ -22,7 +22,8 @@ after(() => world.end());
 test("clones of a newer QEMU share the template's pages, and have those that they wrote to", async () => {
   const key = await world.build();
   assert.equal(await memorySaidBy("guest", "template", "info", "--json"), "shared");
-  const pods = [await world.start("one", SLEEP), await world.start("two", SLEEP)];
+  const more = ["--memory", "512m"];
+  const pods = [await world.start("one", SLEEP), await world.start("two", [...more, ...SLEEP])];
   for (const { id, vmmPid, state } of pods) {
     assert.deepEqual([state.template, state.templateMemory], [key, "shared"]);
     const mapping = memoryMapping(vmmPid);

@@ -85,7 +85,7 @@ test("accelerator, processors, memory and the user's words reach QEMU", () => {
   assert.equal(optionValue(argv, "-cpu"), "host,pmu=off,-arch-capabilities");
   assert.match(optionValue(argv, "-machine"), /^q35,.*,x-oem-id=MUKON$/);
   assert.match(optionValue(argv, "-smp"), /^3,/);
-  assert.match(optionValue(argv, "-m"), /^size=1024M,maxmem=\d+M$/);
+  assert.match(optionValue(argv, "-m"), /^size=1024M,slots=1,maxmem=\d+M$/);
   // The last of a kind wins in the kernel.
   assert.match(optionValue(argv, "-append"), /mitigations=off .*mitigations=auto$/);
 });
