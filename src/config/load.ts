@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { MukonError } from "../errors/mukon-error.ts";
-import { type Entry, readEntries } from "./file/entries.ts";
+import { type Entry, type IgnoredKey, readEntries } from "./file/entries.ts";
+import { whyKataPathIsLeft } from "./file/kata-paths.ts";
 import { findConfigFile, findDropIns } from "./file/lookup.ts";
 import { parseToml, readTomlFile, type TomlFile } from "./file/read.ts";
 import { ID_BLOCK_SIZE } from "./keys/mukon.ts";
@@ -37,12 +38,19 @@ export async function loadConfiguration(options: LoadOptions = {}): Promise<Load
   for (const [index, { file, read: readSource }] of sources.entries()) {
     const read = readEntries(readSource());
     warnings.push(...read.warnings);
+    const ignored = [...read.ignored];
     for (const entry of read.entries) {
+      const whyLeft = whyKataPathIsLeft(entry);
+      if (whyLeft !== undefined) {
+        warnings.push(`${file}:${entry.line}: ${whyLeft}`);
+        continue;
+      }
       values.set(entry.setting.dottedKey, entry.value);
       const kind = index === 0 ? "file" : "drop-in";
       origins.set(entry.setting.dottedKey, { kind, file, line: entry.line });
-      if (hasNoEffect(entry)) warnings.push(noEffectWarning(file, entry));
+      if (hasNoEffect(entry)) ignored.push({ key: entry.setting.dottedKey, line: entry.line });
     }
+    if (ignored.length > 0) warnings.push(noEffectWarning(file, ignored));
   }
   const configuration = buildConfiguration(values);
   checkTogether(configuration, origins);
@@ -88,8 +96,12 @@ function hasNoEffect({ setting, value }: Entry): boolean {
   return JSON.stringify(value) !== JSON.stringify(setting.definition.default);
 }
 
-function noEffectWarning(file: string, { setting, line }: Entry): string {
-  return `${file}:${line}: ${setting.dottedKey} is accepted for Kata's sake, but has no effect in this version of mukon.`;
+/** One list for each file: Kata's own would give dozens of lines with every pod. */
+function noEffectWarning(file: string, ignored: readonly IgnoredKey[]): string {
+  const keys = [...ignored]
+    .sort((left, right) => left.line - right.line)
+    .map(({ key, line }) => `${key} (line ${line})`);
+  return `${file}: settings without effect in mukon: ${keys.join(", ")}.`;
 }
 
 function rootWarning(origins: ReadonlyMap<string, Origin>): string {

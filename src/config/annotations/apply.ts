@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { describeValue, printable } from "../describe-value.ts";
+import { KATA_ONLY_ANNOTATIONS, REFUSED_ANNOTATIONS } from "../keys/kata-annotations.ts";
 import { buildConfiguration, type Setting, valuesOf } from "../keys/registry.ts";
 import { nearestWord } from "../nearest.ts";
 import type { LoadedConfiguration, Origin } from "../origin.ts";
@@ -10,6 +11,7 @@ import { matchesGlob } from "./globs.ts";
 import {
   isKnownToKata,
   KNOWN_ANNOTATIONS,
+  otherKataAnnotations,
   type RuntimeAnnotation,
   runtimeAnnotations,
   settingOfAnnotation,
@@ -30,8 +32,8 @@ interface Draft {
  * `defaultVcpus` are the guest's whole size: defaults plus the limits of its containers, within
  * `defaultMaxmemory` and `defaultMaxvcpus`, 0 nowhere.
  *
- * @throws MukonError ANNOTATION_NOT_ENABLED, ANNOTATION_VALUE, ANNOTATION_PATH,
- * ANNOTATION_PATTERN_SLOW
+ * @throws MukonError ANNOTATION_NOT_ENABLED, ANNOTATION_UNSUPPORTED, ANNOTATION_VALUE,
+ * ANNOTATION_PATH, ANNOTATION_PATTERN_SLOW
  */
 export function applyAnnotations(
   loaded: LoadedConfiguration,
@@ -45,7 +47,11 @@ export function applyAnnotations(
   };
   const wanted = runtimeAnnotations(annotations);
   checkEnabled(wanted, loaded.configuration.hypervisor.qemu.enableAnnotations);
+  checkSupported(annotations);
   applyRootless(draft, annotations);
+  for (const name of otherKataAnnotations(annotations)) {
+    draft.warnings.push(strangerWarning(name, KATA_ONLY_ANNOTATIONS.includes(name)));
+  }
   for (const annotation of wanted) applyOne(draft, annotation);
   applySize(draft, annotations, ociSizing);
   return { ...loaded, ...draft, configuration: buildConfiguration(draft.values) };
@@ -71,6 +77,18 @@ function notEnabled(fullName: string, name: string): MukonError {
   );
 }
 
+/** A protection that a pod asks for and would not get is no matter of a warning. */
+function checkSupported(annotations: Readonly<Record<string, string>>): void {
+  for (const [fullName, missing] of Object.entries(REFUSED_ANNOTATIONS)) {
+    if (!Object.hasOwn(annotations, fullName)) continue;
+    throw new MukonError(
+      "ANNOTATION_UNSUPPORTED",
+      `The annotation ${fullName} asks for ${missing}, which mukon does not have.`,
+      { hint: "Remove it if the pod may run without; else run the pod with Kata." },
+    );
+  }
+}
+
 function applyRootless(draft: Draft, annotations: Readonly<Record<string, string>>): void {
   const asked = rootlessOf(annotations);
   if (asked === undefined) return;
@@ -91,7 +109,7 @@ function applyRootless(draft: Draft, annotations: Readonly<Record<string, string
 function applyOne(draft: Draft, annotation: RuntimeAnnotation): void {
   const setting = settingOfAnnotation(annotation.fullName);
   if (setting === undefined) {
-    draft.warnings.push(strangerWarning(annotation));
+    draft.warnings.push(strangerWarning(annotation.fullName, isKnownToKata(annotation)));
     return;
   }
   const value = checkedValue(draft, setting, annotation);
@@ -132,13 +150,13 @@ function checkPath(draft: Draft, setting: Setting, annotation: RuntimeAnnotation
   );
 }
 
-function strangerWarning(annotation: RuntimeAnnotation): string {
-  if (isKnownToKata(annotation)) {
-    return `The annotation ${annotation.fullName} is known to Kata, but has no effect in mukon.`;
+function strangerWarning(fullName: string, isKnown: boolean): string {
+  if (isKnown) {
+    return `The annotation ${fullName} is known to Kata, but has no effect in mukon.`;
   }
-  const nearest = nearestWord(annotation.fullName, KNOWN_ANNOTATIONS);
+  const nearest = nearestWord(fullName, KNOWN_ANNOTATIONS);
   const question = nearest === undefined ? "" : ` Did you mean ${nearest}?`;
-  return `Unknown annotation ${printable(annotation.fullName)}.${question}`;
+  return `Unknown annotation ${printable(fullName)}.${question}`;
 }
 
 function applySize(

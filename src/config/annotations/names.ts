@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { KATA_ONLY_ANNOTATIONS, KATA_ONLY_KEYS } from "../keys/kata-only.ts";
+import { KATA_ONLY_ANNOTATIONS, OWN_ANNOTATIONS } from "../keys/kata-annotations.ts";
+import { KATA_ONLY_KEYS } from "../keys/kata-only.ts";
 import { type AnnotationScope, SETTINGS, type Setting } from "../keys/registry.ts";
 
 const PREFIX = "io.katacontainers.config.";
@@ -35,6 +36,18 @@ export function runtimeAnnotations(
     });
 }
 
+/** Annotations in Kata's name that are neither for a setting nor written by a runtime itself. */
+export function otherKataAnnotations(annotations: Readonly<Record<string, string>>): string[] {
+  const isOther = (name: string): boolean =>
+    name.startsWith("io.katacontainers.") &&
+    !ROOTLESS_ANNOTATIONS.includes(name) &&
+    !OWN_ANNOTATIONS.includes(name);
+  const settings = new Set(runtimeAnnotations(annotations).map(({ fullName }) => fullName));
+  return Object.keys(annotations)
+    .filter((name) => isOther(name) && !settings.has(name))
+    .sort();
+}
+
 /** Full name of the annotation that changes a setting, if any does. */
 export function annotationOf(setting: Setting): string | undefined {
   const { scope } = setting.section;
@@ -60,7 +73,7 @@ export function settingOfAnnotation(fullName: string): Setting | undefined {
 export function isKnownToKata(annotation: RuntimeAnnotation): boolean {
   const table = { hypervisor: "hypervisor.qemu", runtime: "runtime", agent: "agent.kata" };
   return (
-    (annotation.scope === "hypervisor" && KATA_ONLY_ANNOTATIONS.includes(annotation.name)) ||
+    KATA_ONLY_ANNOTATIONS.includes(annotation.fullName) ||
     (KATA_ONLY_KEYS[table[annotation.scope]] ?? []).includes(annotation.name)
   );
 }

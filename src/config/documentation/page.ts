@@ -27,8 +27,14 @@ replaces the former list.
 
 - An unknown setting is a warning that names the nearest known one.
 - A wrong type or value is an error with file, line and the accepted values.
-- A setting of Kata's that mukon does not have is a warning, unless it is off or empty.
-- Settings marked "no effect yet" are checked, and warned about when they differ from the default.
+- A setting of Kata's that mukon does not have is a warning, unless it is off or empty. All such settings
+  of a file are one list, with their lines; [compatibility.md](compatibility.md) has a table of them.
+- Settings marked "no effect yet" are checked, and in that list when they differ from the default.
+- A setting or annotation that asks for a protection which mukon does not have (a confidential guest, a
+  policy, a hash) is an error: \`CONFIG_UNSUPPORTED\`, \`ANNOTATION_UNSUPPORTED\`.
+- Kata's own file can be used as it is. Where it names the guest that came with Kata
+  (\`…/share/kata-containers/…\`), mukon's own guest is used, as Kata's speaks vsock; where it names
+  programs of Kata's that are not installed, the defaults are. Each is a warning.
 - A file that every user may write to is refused.
 
 ## Annotations

@@ -2,7 +2,12 @@
 import * as v from "valibot";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { describeValue, printable } from "../describe-value.ts";
-import { KATA_ONLY_KEYS, KATA_ONLY_SECTIONS } from "../keys/kata-only.ts";
+import {
+  ASKED_BY_FALSE,
+  KATA_ONLY_KEYS,
+  KATA_ONLY_SECTIONS,
+  REFUSED_KEYS,
+} from "../keys/kata-only.ts";
 import { SETTINGS, SETTINGS_BY_KEY, type Setting } from "../keys/registry.ts";
 import { nearestKey } from "../nearest.ts";
 import type { TomlFile } from "./read.ts";
@@ -14,8 +19,16 @@ export interface Entry {
   readonly line: number;
 }
 
+/** A setting that the file makes in vain. */
+export interface IgnoredKey {
+  readonly key: string;
+  readonly line: number;
+}
+
 export interface FileEntries {
   readonly entries: readonly Entry[];
+  /** Settings of Kata's that mukon does not have. */
+  readonly ignored: readonly IgnoredKey[];
   readonly warnings: readonly string[];
 }
 
@@ -33,10 +46,11 @@ const TABLES: ReadonlySet<string> = new Set(
 /**
  * Takes a parsed file apart into checked settings.
  *
- * @throws MukonError CONFIG_VALUE with file, line and the accepted values
+ * @throws MukonError CONFIG_VALUE with file, line and the accepted values; CONFIG_UNSUPPORTED
  */
 export function readEntries(file: TomlFile): FileEntries {
   const entries: Entry[] = [];
+  const ignored: IgnoredKey[] = [];
   const warnings: string[] = [];
   const walk = (table: Readonly<Record<string, unknown>>, prefix: string): void => {
     for (const [name, value] of Object.entries(table)) {
@@ -45,14 +59,17 @@ export function readEntries(file: TomlFile): FileEntries {
       const line = lineOf(file, key);
       if (setting !== undefined) entries.push(checkedEntry({ setting, value, line }, file.path));
       else if (isKataOnly(key)) {
-        if (!isOff(value)) warnings.push(kataOnlyWarning(file.path, line, key));
+        if (asksForNothing(key, value)) continue;
+        const missing = REFUSED_KEYS[key];
+        if (missing !== undefined) throw unsupported(`${file.path}:${line}`, key, missing);
+        ignored.push({ key, line });
       } else if (isTable(value)) walk(value, `${key}.`);
       else if (TABLES.has(key)) throw notATable(`${file.path}:${line}`, key);
       else warnings.push(unknownWarning(file.path, line, key));
     }
   };
   walk(file.root, "");
-  return { entries, warnings };
+  return { entries, ignored, warnings };
 }
 
 function checkedEntry(entry: Entry, path: string): Entry {
@@ -75,8 +92,12 @@ function notATable(place: string, key: string): MukonError {
   });
 }
 
-function kataOnlyWarning(path: string, line: number, key: string): string {
-  return `${path}:${line}: ${key} is known to Kata, but has no effect in mukon.`;
+function unsupported(place: string, key: string, missing: string): MukonError {
+  return new MukonError(
+    "CONFIG_UNSUPPORTED",
+    `${place}: ${key} asks for ${missing}, which mukon does not have.`,
+    { hint: "Remove the line if pods may run without; else run them with Kata." },
+  );
 }
 
 function unknownWarning(path: string, line: number, key: string): string {
@@ -86,7 +107,8 @@ function unknownWarning(path: string, line: number, key: string): string {
 }
 
 /** Kata's own files spell out dozens of settings that ask for nothing. */
-function isOff(value: unknown): boolean {
+function asksForNothing(key: string, value: unknown): boolean {
+  if (ASKED_BY_FALSE.includes(key)) return value === true;
   return (
     [false, 0, "", "no-port"].some((off) => off === value) ||
     (Array.isArray(value) && value.length === 0)

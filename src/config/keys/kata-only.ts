@@ -50,10 +50,19 @@ export const KATA_ONLY_SECTIONS: readonly string[] = [
   "remote",
 ].map((name) => `hypervisor.${name}`);
 
-/** Hypervisor annotations of Kata's whose names are not those of settings above. */
-export const KATA_ONLY_ANNOTATIONS: readonly string[] = [
-  ...["kernel_hash", "image_hash", "initrd_hash", "path_hash", "jailer_hash", "firmware_hash"],
-  ...["firmware_volume_hash", "asset_hash_type", "blk_logical_sector_size"],
-  ...["blk_physical_sector_size", "block_device_num_queues", "block_device_queue_size"],
-  ...["default_gpus", "default_gpu_model", "cc_init_data", "prefetch_files.list"],
+/**
+ * Settings of Kata's that protect the guest from others, or others from it, in a way that mukon cannot:
+ * to go on without it would break what its owner relies on. By dotted key: what is missing, in words.
+ */
+export const REFUSED_KEYS: Readonly<Record<string, string>> = {
+  "hypervisor.qemu.confidential_guest": "memory that is encrypted against the host",
+  "hypervisor.qemu.sev_snp_guest": "memory that is encrypted against the host",
+  "hypervisor.qemu.initdata": "data that a confidential guest is measured with",
+  "agent.kata.policy": "a policy for the agent to enforce",
+};
+
+/** Settings that ask for something when they are false, not when they are true. */
+export const ASKED_BY_FALSE: readonly string[] = [
+  "hypervisor.qemu.disable_selinux",
+  "hypervisor.qemu.disable_guest_selinux",
 ];

@@ -134,11 +134,11 @@ export const QEMU_MACHINE_KEYS = {
       "More kernel parameters for the guest; they come last, so they win. The annotation adds to the setting.",
     annotation: { isAppended: true },
   }),
-  seccompsandbox: active({
+  seccompsandbox: accepted({
     kind: QEMU_SANDBOX,
     default: STRICT_QEMU_SANDBOX,
     about:
-      "QEMU's own filter of system calls (`-sandbox`). It cannot be switched off; an empty value means the default.",
+      "QEMU's own filter of system calls (`-sandbox`). It is always the strictest; nothing makes it looser. An empty value means the default.",
     aliases: ["seccomp_sandbox"],
   }),
   defaultVcpus: active({

@@ -9,6 +9,8 @@ export const CONFIG_CODES = {
   CONFIG_SYNTAX: "The configuration file is not valid TOML.",
   CONFIG_VALUE: "A setting has the wrong type or a value that is not accepted.",
   CONFIG_CONFLICT: "Two settings, each valid alone, cannot go together.",
+  CONFIG_UNSUPPORTED: "The configuration asks for a protection that mukon does not have.",
+  ANNOTATION_UNSUPPORTED: "A pod's annotation asks for a protection that mukon does not have.",
   ANNOTATION_NOT_ENABLED: "The configuration does not let pods change this setting.",
   ANNOTATION_VALUE: "The value of an annotation is malformed or not accepted.",
   ANNOTATION_PATH: "A path given by an annotation matches none of the allowed patterns.",

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { withKataTables } from "../../../src/config/documentation/kata-table.ts";
 import { renderConfigurationPage } from "../../../src/config/documentation/page.ts";
 import { renderShippedFile } from "../../../src/config/documentation/shipped-file.ts";
 import { KATA_ONLY_KEYS } from "../../../src/config/keys/kata-only.ts";
@@ -18,6 +19,11 @@ test("docs/configuration.md is what the settings say", () => {
 
 test("config/configuration.toml is what the settings say", () => {
   assert.equal(read("config/configuration.toml"), renderShippedFile(), REMEDY);
+});
+
+test("the tables of Kata's settings in docs/compatibility.md are what the settings say", () => {
+  const page = read("docs/compatibility.md");
+  assert.equal(page, withKataTables(page), REMEDY);
 });
 
 test("the shipped file is rootless and otherwise the defaults, commented lines too", async (t) => {
