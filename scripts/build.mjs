@@ -15,6 +15,7 @@ const programs = {
   "shim-daemon": "src/shim/daemon.ts",
   keeper: "src/keeper/main.ts",
   agent: "guest/agent/main.ts",
+  "node-install": "src/node-install/main.ts",
 };
 
 mkdirSync(outputDirectory, { recursive: true });

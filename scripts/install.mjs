@@ -27,7 +27,10 @@ const commands = { mukon: "mukon.cjs", "containerd-shim-mukon-v2": "shim.cjs" };
 
 mkdirSync(library, { recursive: true, mode: 0o755 });
 mkdirSync(join(prefix, "bin"), { recursive: true, mode: 0o755 });
-for (const name of readdirSync(join(root, "dist"))) installFile(name);
+for (const name of readdirSync(join(root, "dist"))) {
+  // It installs on the nodes of Kubernetes, out of an image of its own.
+  if (name !== "node-install.cjs") installFile(name);
+}
 for (const [command, program] of Object.entries(commands)) {
   const link = join(prefix, "bin", command);
   rmSync(link, { force: true });

@@ -7,6 +7,7 @@ import { HOST_CODES } from "./codes/host.ts";
 import { IMAGE_CODES } from "./codes/images.ts";
 import { KEEPER_CODES } from "./codes/keeper.ts";
 import { LINUX_CODES } from "./codes/linux.ts";
+import { NODE_INSTALL_CODES } from "./codes/node-install.ts";
 import { SANDBOX_CODES } from "./codes/sandbox.ts";
 import { SHIM_CODES } from "./codes/shim.ts";
 import { TTRPC_CODES } from "./codes/ttrpc.ts";
@@ -28,6 +29,7 @@ export const ERROR_AREAS: Readonly<Record<string, Readonly<Record<string, string
   Host: HOST_CODES,
   Images: IMAGE_CODES,
   Keeper: KEEPER_CODES,
+  "Node installer": NODE_INSTALL_CODES,
   "System calls and programs": LINUX_CODES,
   ttrpc: TTRPC_CODES,
   Sandbox: SANDBOX_CODES,
