@@ -88,12 +88,18 @@ function mappingsJson(mappings: LinuxSpec["uidMappings"] | undefined): Json {
   );
 }
 
+/**
+ * Always with a cgroup namespace: clients on a host with cgroups of version 1 ask for none, and the
+ * guest has version 2, where a container is to find its own limits at the top of /sys/fs/cgroup.
+ */
 function namespacesJson(linux: LinuxSpec | undefined, choices: GuestChoices): Json {
-  const own = (linux?.namespaces ?? [])
-    .map((namespace) => namespace.type)
-    .filter((type) => type === "user" || type === "cgroup")
-    .map((type) => ({ type }));
-  return [{ type: "mount" }, { type: "pid", path: choices.pidNamespacePath }, ...own];
+  const hasUsers = linux?.namespaces.some(({ type }) => type === "user") ?? false;
+  return [
+    { type: "mount" },
+    { type: "pid", path: choices.pidNamespacePath },
+    { type: "cgroup" },
+    ...(hasUsers ? [{ type: "user" }] : []),
+  ];
 }
 
 function seccompJson(seccomp: Infer<typeof LinuxSeccomp>): Json {

@@ -24,7 +24,10 @@ export class Sandbox {
   readonly #machine: Machine;
   readonly #containers = new Map<string, Container | typeof BUSY>();
   #mountPoints: readonly string[] = [];
-  /** First process of the container that the others share their process namespace with. */
+  /**
+   * First process of the pod's first container, which lives as long as the pod does. Its process
+   * namespace is the one that others share: one that began with a later container would end with it.
+   */
   #sharedPid: number | undefined;
   #isCreated = false;
 
@@ -57,7 +60,7 @@ export class Sandbox {
         request,
         request.sandboxPidns ? this.#sharedPidNamespace() : undefined,
       );
-      if (request.sandboxPidns) this.#sharedPid ??= container.init.pid;
+      this.#sharedPid ??= container.init.pid;
       this.#containers.set(id, container);
     } catch (error) {
       this.#containers.delete(id);

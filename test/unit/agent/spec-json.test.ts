@@ -50,7 +50,11 @@ test("the pod's namespaces are shared, all others are the container's own", () =
   assert.deepEqual(config.linux.namespaces, expected);
   assert.equal(config.hostname, undefined);
   const shared = configOf(MINIMAL, { ...choices, pidNamespacePath: "/proc/9/ns/pid" });
-  assert.deepEqual(shared.linux.namespaces[1], { type: "pid", path: "/proc/9/ns/pid" });
+  assert.deepEqual(shared.linux.namespaces, [
+    { type: "mount" },
+    { type: "pid", path: "/proc/9/ns/pid" },
+    { type: "cgroup" },
+  ]);
 });
 
 test("host policies, host hooks and host cgroups do not reach the guest", () => {
