@@ -8,7 +8,7 @@ const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclud
   encoding: "utf8",
 })
   .split("\n")
-  .filter((file) => /\.(ts|mjs|sh)$/.test(file) && !file.startsWith("src/generated/"))
+  .filter((file) => /\.(ts|mjs|sh)$/.test(file) && !/^(src|test)\/generated\//.test(file))
   .filter((file) => existsSync(file));
 
 const problems = [];

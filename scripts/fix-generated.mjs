@@ -5,14 +5,16 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const SPDX = "// SPDX-License-Identifier: Apache-2.0\n";
-const generated = join(dirname(dirname(fileURLToPath(import.meta.url))), "src", "generated");
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-for (const name of readdirSync(generated, { recursive: true })) {
-  if (!name.endsWith(".ts")) continue;
-  const file = join(generated, name);
-  const text = readFileSync(file, "utf8");
-  const fixed = withExtensions(text.startsWith(SPDX) ? text : SPDX + text);
-  if (fixed !== text) writeFileSync(file, fixed);
+for (const directory of ["src/generated", "test/generated"]) {
+  for (const name of readdirSync(join(root, directory), { recursive: true })) {
+    if (!name.endsWith(".ts")) continue;
+    const file = join(root, directory, name);
+    const text = readFileSync(file, "utf8");
+    const fixed = withExtensions(text.startsWith(SPDX) ? text : SPDX + text);
+    if (fixed !== text) writeFileSync(file, fixed);
+  }
 }
 
 /** Node runs the sources as they are, so relative imports name their file in full. */

@@ -25,15 +25,28 @@ const CTR_MS = 120_000;
 export const IMAGE = "local.test/shell:1";
 export const RUNTIME = "io.containerd.mukon.v2";
 
+export interface ContainerdOptions {
+  /** A command that runs it, such as `nsenter --net=PATH --`. */
+  under?: readonly string[];
+  /** More of its configuration; default: no CRI. */
+  configure?: (directory: string) => string;
+}
+
+const WITHOUT_CRI = `
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+`;
+
 /** A containerd of our own, all of whose state is below one directory, and its `ctr`. */
 export class Containerd {
   readonly directory: string;
   readonly socket: string;
   readonly #programs: string;
   readonly #configuration: string;
+  readonly #under: readonly string[];
   #daemon: ChildProcess | undefined;
 
-  private constructor(world: PodWorld) {
+  private constructor(world: PodWorld, { under = [], configure }: ContainerdOptions) {
+    this.#under = under;
     this.directory = mkdtempSync(join(tmpdir(), "mukon-containerd-"));
     this.socket = join(world.directory, "containerd.sock");
     this.#programs = join(this.directory, "bin");
@@ -48,15 +61,16 @@ export class Containerd {
       `#!/bin/sh\n${settings.join("\n")}\nexec ${process.execPath} ${DIST}/shim.cjs "$@"\n`,
       { mode: 0o755 },
     );
-    writeFileSync(this.#configuration, this.#configure());
+    const more = configure?.(this.directory) ?? WITHOUT_CRI;
+    writeFileSync(this.#configuration, this.#settings(more));
   }
 
   /** Starts it, with an image of a shell imported. The shims are of `world`. */
-  static async start(world: PodWorld): Promise<Containerd> {
-    const containerd = new Containerd(world);
+  static async start(world: PodWorld, options: ContainerdOptions = {}): Promise<Containerd> {
+    const containerd = new Containerd(world, options);
     try {
       await containerd.launch();
-      await containerd.#importImage();
+      await containerd.importImage(IMAGE, { Cmd: ["sh"], Env: ["PATH=/bin:/usr/bin"] });
       return containerd;
     } catch (error) {
       await containerd.close();
@@ -67,7 +81,8 @@ export class Containerd {
   /** Starts the daemon (again), and waits until it answers. */
   async launch(): Promise<void> {
     const log = openSync(join(this.directory, "containerd.log"), "a");
-    this.#daemon = spawn("containerd", ["--config", this.#configuration], {
+    const words = [...this.#under, "containerd", "--config", this.#configuration];
+    this.#daemon = spawn(words[0] ?? "", words.slice(1), {
       stdio: ["ignore", log, log],
       env: { PATH: `${this.#programs}:${process.env.PATH}` },
       detached: true,
@@ -139,31 +154,35 @@ export class Containerd {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  #configure(): string {
+  #settings(more: string): string {
     return `version = 2
 root = "${this.directory}/root"
 state = "${this.directory}/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+${more}
 [grpc]
   address = "${this.socket}"
 `;
   }
 
-  async #importImage(): Promise<void> {
+  /** Makes an image of a shell, and has containerd take it under this name. */
+  async importImage(
+    name: string,
+    config: Record<string, unknown>,
+    namespace = "default",
+  ): Promise<void> {
     const layout = join(this.directory, "layout");
-    await writeShellImage(layout, {
-      config: { Cmd: ["sh"], Env: ["PATH=/bin:/usr/bin"] },
-    });
+    await writeShellImage(layout, { config });
     const indexPath = join(layout, "index.json");
     const index = JSON.parse(readFileSync(indexPath, "utf8"));
     for (const manifest of index.manifests) {
-      manifest.annotations = { "io.containerd.image.name": IMAGE };
+      manifest.annotations = { "io.containerd.image.name": name };
     }
     writeFileSync(indexPath, JSON.stringify(index));
     const archive = join(this.directory, "image.tar");
     await run(["tar", "-C", layout, "-cf", archive, "."]);
-    await this.ctr(["image", "import", archive]);
+    await this.ctr(["--namespace", namespace, "image", "import", archive]);
     rmSync(archive);
+    rmSync(layout, { recursive: true });
   }
 }
 
