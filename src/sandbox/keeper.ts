@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { PodIdentity } from "../host/identity/types.ts";
+import { programJail } from "../host/jail/program-jail.ts";
 import type { ConfinedLaunch } from "../host/launcher/types.ts";
 import { programsDirectory, publishProgram } from "../host/programs.ts";
 
@@ -14,7 +15,8 @@ export interface KeeperSockets {
 }
 
 /**
- * How to start the keeper: as its own user, which nobody else has, with nothing but its sockets.
+ * How to start the keeper: as its own user, which nobody else has, in a jail, with nothing but its
+ * sockets.
  * @throws PROGRAM_NOT_FOUND, PROGRAM_UNREACHABLE
  */
 export async function keeperLaunch(
@@ -30,6 +32,7 @@ export async function keeperLaunch(
     uid: identity.keeper.uid,
     gid: identity.keeper.gid,
     groups: [],
+    jail: await programJail(node, [program, join(dirname(program), "koffi.node")]),
     stdio: ["ignore", "ignore", "pipe", control, descriptors, qmp, agent, console],
   };
 }

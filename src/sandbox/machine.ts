@@ -20,7 +20,7 @@ import type { Stages } from "./stages.ts";
 import type { MachineDescription } from "./template/inputs.ts";
 import { type TemplateMemory, templateMemory } from "./template/sharing.ts";
 import { type OpenTemplate, openedBy } from "./template/store.ts";
-import { chooseAccelerator, vmmLaunch, vmmUser } from "./vmm.ts";
+import { chooseAccelerator, vmmJail, vmmLaunch, vmmUser } from "./vmm.ts";
 
 /** A machine that is being made, and what its steps have brought together so far. */
 export interface MachineDraft {
@@ -161,6 +161,7 @@ async function startVmm(draft: MachineDraft, parts: VmmParts): Promise<LaunchedP
     files: parts.files,
     accelerator: parts.probe.accelerator,
     identity: parts.identity,
+    jail: await vmmJail(settings, parts.probe.accelerator),
     sockets: parts.sockets.vmm,
     memory: parts.memory,
     state: parts.template?.state,

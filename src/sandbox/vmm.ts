@@ -4,6 +4,8 @@ import { join } from "node:path";
 import type { Configuration } from "../config/keys/registry.ts";
 import { openForVmm } from "../host/assets.ts";
 import type { PodIdentity } from "../host/identity/types.ts";
+import { qemuJail } from "../host/jail/program-jail.ts";
+import type { Jail } from "../host/jail/types.ts";
 import { kvmGroup, kvmNode } from "../host/launcher/kvm-group.ts";
 import type { ConfinedLaunch } from "../host/launcher/types.ts";
 import { runRoot } from "../linux/paths.ts";
@@ -30,6 +32,7 @@ export interface VmmRequest {
   files: GuestFiles;
   accelerator: Accelerator;
   identity: PodIdentity;
+  jail: Jail;
   sockets: VmmSockets;
   memory: Pick<GuestMemory, "kind" | "descriptor">;
   /** The state of a template, open for reading: the VMM is filled from it rather than booted. */
@@ -60,8 +63,8 @@ export async function chooseAccelerator(
 }
 
 /**
- * How to start the VMM: as the pod's user, in the group of /dev/kvm if it is used, with nothing
- * but its descriptors.
+ * How to start the VMM: as the pod's user, in the group of /dev/kvm if it is used, in a jail, with
+ * nothing but its descriptors.
  * @throws ASSET_INVALID, VMM_PLAN_INVALID, KVM_GROUP_ROOT and the other codes of the KVM node
  */
 export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
@@ -89,9 +92,15 @@ export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
     uid: user.uid,
     gid: user.gid,
     groups: groupsFor(request.accelerator),
+    jail: request.jail,
     stdio: ["ignore", "ignore", "pipe", ...plan.descriptors.map((slot) => slots[slot])],
     isRootAllowed: !settings.rootless,
   };
+}
+
+/** What the VMM sees of the host. */
+export async function vmmJail(settings: QemuSettings, accelerator: Accelerator): Promise<Jail> {
+  return await qemuJail(settings.path, accelerator === "kvm" ? kvmNode() : undefined);
 }
 
 /** Whom the VMM runs as. */

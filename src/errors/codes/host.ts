@@ -20,6 +20,7 @@ export const HOST_CODES = {
   CGROUP_BUSY: "The cgroup of a pod that has ended still has processes, of somebody else's.",
   LAUNCH_REFUSED: "A program was to be started with more rights than it may have.",
   LAUNCH_FAILED: "A confined program could not be started, or ended at once.",
+  JAIL_NOT_BUILT: "A step of making the root that a confined program sees did not work.",
   CONFINEMENT_BROKEN: "A process has more rights than it was to be started with; it was not used.",
   KVM_NODE_MISSING: "The KVM device node is not there.",
   KVM_NODE_INVALID: "The path of the KVM device node leads to something else.",

@@ -3,12 +3,13 @@ import { lstatSync } from "node:fs";
 import { sandboxDirectory } from "../../linux/paths.ts";
 import { readDescriptors, readNamespaces } from "../../linux/process-status.ts";
 import { ownerOfBlock } from "../identity/blocks.ts";
+import { deviationsOfRoot, readRoot } from "../jail/inspect-root.ts";
 import { listSandboxes, readSandboxState, type SandboxState } from "../sandbox-state.ts";
 import { findProcesses } from "./find-processes.ts";
 import type { FoundProcess } from "./types.ts";
 
 /** Namespaces through which processes could meet. */
-const APART = ["net", "ipc"] as const;
+const APART = ["net", "ipc", "uts", "mnt", "pid"] as const;
 const RUNTIME_DIRECTORY_MODE = 0o700;
 
 /** Another pod, and what of it must not turn up in this one. */
@@ -31,7 +32,7 @@ export function findNeighbours(key: string): Neighbour[] {
 
 /** P2: what a process shares with another pod or with the host; empty: nothing. */
 export function brokenSeparation(
-  { status }: FoundProcess,
+  { role, status }: FoundProcess,
   pod: { key: string; state: SandboxState; neighbours: readonly Neighbour[] },
 ): string[] {
   const reasons = brokenIdentity(pod.key, pod.state, pod.neighbours);
@@ -42,6 +43,7 @@ export function brokenSeparation(
       reasons.push(`it is in the host's ${name} namespace`);
     }
   }
+  if (role === "vmm" || role === "keeper") reasons.push(...deviationsOfRoot(readRoot(status.pid)));
   const targets = [...readDescriptors(status.pid).values()];
   for (const { key, state, networks, sockets } of pod.neighbours) {
     if (own.net !== undefined && own.net !== host.net && networks.has(own.net)) {

@@ -29,6 +29,8 @@ export interface AuditedProcess {
   seccomp: number;
   /** Compared with those of the host's first process. */
   namespaces: Partial<Record<NamespaceName, "host" | "own">>;
+  /** `jail`: it sees nothing but a read-only root that was made for it. */
+  root: "jail" | "host";
   verdicts: Record<PromiseName, Verdict>;
 }
 

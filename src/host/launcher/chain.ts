@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { accessSync, constants, readFileSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { basename, isAbsolute, join } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
+import { TOOL_DIRECTORY } from "../jail/types.ts";
 import { MOUNT_ROOT_SCRIPT } from "./mount-root.ts";
 import type { ConfinedLaunch, MountRoot, UserNamespaceLaunch } from "./types.ts";
 
@@ -19,11 +20,16 @@ export interface OwnLimits {
 
 /**
  * The command that ends as the program: each tool drops one thing and executes the next, so the
- * process (and its pid) stays the same.
+ * process (and its pid) stays the same. The last of them runs in the jail, if there is one, whose
+ * mount namespace is given by a path.
  * @throws LAUNCH_REFUSED, COMMAND_NOT_FOUND
  */
-export function confinementChain(launch: ConfinedLaunch, own = readOwnLimits()): string[] {
+export function confinementChain(
+  launch: ConfinedLaunch,
+  options: { own?: OwnLimits; mountNamespacePath?: string } = {},
+): string[] {
   assertLaunch(launch);
+  const own = options.own ?? readOwnLimits();
   const files = Math.min(launch.maxOpenFiles ?? DEFAULT_MAX_OPEN_FILES, own.hardMaxOpenFiles);
   const score = Math.max(launch.oomScoreAdjust ?? 0, own.oomScoreAdjust);
   return [
@@ -33,7 +39,7 @@ export function confinementChain(launch: ConfinedLaunch, own = readOwnLimits()):
     ...(score === own.oomScoreAdjust ? [] : [findTool("choom"), "-n", String(score), "--"]),
     ...(launch.mountRoot === undefined ? [] : inOwnRoot(launch.mountRoot, launch.argv[0] ?? "")),
     ...(launch.userNamespace === undefined
-      ? withoutRights(launch)
+      ? [...enterJail(options.mountNamespacePath), ...withoutRights(launch)]
       : inUserNamespace(launch.userNamespace)),
     // After the change of ids, which clears it: the program must not outlive its shim.
     ...["--pdeathsig", "KILL", "--"],
@@ -49,7 +55,7 @@ function inOwnRoot(root: MountRoot, program: string): string[] {
 
 function withoutRights({ uid, gid, groups }: ConfinedLaunch): string[] {
   return [
-    ...[findTool("setpriv"), "--reuid", String(uid), "--regid", String(gid)],
+    ...["--reuid", String(uid), "--regid", String(gid)],
     ...(groups.length === 0 ? ["--clear-groups"] : [`--groups=${groups.join(",")}`]),
     ...["--nnp", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"],
   ];
@@ -64,6 +70,21 @@ function inUserNamespace({ descriptor, capabilities }: UserNamespaceLaunch): str
     ...[findTool("setpriv"), "--nnp", "--inh-caps=-all", "--ambient-caps=-all"],
     `--bounding-set=-all${kept}`,
   ];
+}
+
+/** Up to the name of the tool that drops all rights. */
+function enterJail(mountNamespacePath: string | undefined): string[] {
+  if (mountNamespacePath === undefined) return [dropTool()];
+  const inside = join(TOOL_DIRECTORY, basename(dropTool()));
+  return [findTool("nsenter"), `--mount=${mountNamespacePath}`, "--", inside];
+}
+
+/**
+ * The tool that changes ids and drops capabilities, which has to be in every jail.
+ * @throws COMMAND_NOT_FOUND
+ */
+export function dropTool(): string {
+  return findTool("setpriv");
 }
 
 /** @throws LAUNCH_REFUSED when it asks for what no guest-facing process may have */

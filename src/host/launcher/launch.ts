@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdirSync, statSync } from "node:fs";
+import { closeSync, readdirSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { setCloseOnExec } from "../../linux/descriptors.ts";
 import { readStartTime } from "../../linux/process-status.ts";
-import { confinementChain } from "./chain.ts";
+import { spawnJailed } from "../jail/spawn-jailed.ts";
+import { confinementChain, dropTool } from "./chain.ts";
 import { collectTail } from "./stderr-tail.ts";
 import type { ConfinedLaunch, LaunchedProcess } from "./types.ts";
 
@@ -17,19 +18,57 @@ const CHAIN_TIMEOUT_MS = 10_000;
  * the tools before it). What it then is, {@link verifyConfinement} must see for itself.
  *
  * It has namespaces of its own for network, IPC and host name; an empty environment; "/" as its
- * directory; its own session. It is killed when the thread that called this ends.
- * @throws LAUNCH_REFUSED, LAUNCH_FAILED, COMMAND_NOT_FOUND
+ * directory; its own session. In a jail it has mounts and pids of its own, too. It is killed when the
+ * thread that called this ends.
+ * @throws LAUNCH_REFUSED, JAIL_NOT_BUILT, LAUNCH_FAILED, COMMAND_NOT_FOUND
  */
 export async function launchConfined(launch: ConfinedLaunch): Promise<LaunchedProcess> {
-  const chain = confinementChain(launch);
-  const [file, ...args] = chain;
+  const { child, chain, entered } = start(launch);
+  try {
+    return await follow(child, chain, launch);
+  } finally {
+    entered();
+  }
+}
+
+interface Started {
+  child: ChildProcess;
+  chain: readonly string[];
+  /** To be called once the program runs. */
+  entered(): void;
+}
+
+function start(launch: ConfinedLaunch): Started {
   keepDescriptors();
-  const child = spawn(file ?? "", args, {
+  if (launch.jail === undefined) {
+    const chain = confinementChain(launch);
+    return { child: spawnChain(chain, launch), chain, entered: () => {} };
+  }
+  let chain: string[] = [];
+  const { child, mountNamespace } = spawnJailed(launch.jail, {
+    tool: dropTool(),
+    spawn: (mountNamespacePath) => {
+      chain = confinementChain(launch, { mountNamespacePath });
+      return spawnChain(chain, launch);
+    },
+  });
+  return { child, chain, entered: () => closeSync(mountNamespace) };
+}
+
+function spawnChain([file, ...args]: readonly string[], launch: ConfinedLaunch): ChildProcess {
+  return spawn(file ?? "", args, {
     stdio: [...launch.stdio],
     env: {},
     cwd: "/",
     detached: true,
   });
+}
+
+async function follow(
+  child: ChildProcess,
+  chain: readonly string[],
+  launch: ConfinedLaunch,
+): Promise<LaunchedProcess> {
   const stderrTail = collectTail(child.stderr);
   // Without a listener a failed start would end the whole shim.
   let startError: Error | undefined;
@@ -88,7 +127,7 @@ async function awaitProgram(
 function toolsOf(chain: readonly string[], launch: ConfinedLaunch): ReadonlySet<string> {
   const before = chain.slice(0, chain.length - launch.argv.length);
   return new Set(
-    before
+    [...before, dropTool()]
       // The program itself may be named to a tool before it.
       .filter((word) => word.startsWith("/") && word !== launch.argv[0])
       .map(identityOfFile)

@@ -3,6 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import type { ProcessHandle } from "../../linux/pidfd.ts";
 import type { NamespaceName } from "../../linux/process-status.ts";
 import type { IdMap } from "../../linux/user-namespace.ts";
+import type { Jail } from "../jail/types.ts";
 
 /** A descriptor of ours, nothing (/dev/null), or a pipe to us. */
 export type StdioSlot = number | "ignore" | "pipe";
@@ -17,6 +18,11 @@ export interface ConfinedLaunch {
   gid: number;
   /** Supplementary groups: none, or the one that owns /dev/kvm. */
   groups: readonly number[];
+  /**
+   * All that it sees of the host, with mount and pid namespaces of its own. Without it, it shares
+   * the host's: the program must be among the jail's paths.
+   */
+  jail?: Jail;
   /** By number of the child's descriptor; it gets no others. With "pipe" at 2, see stderrTail. */
   stdio: readonly StdioSlot[];
   /** At most our own limit. Default 4096. */
@@ -84,4 +90,6 @@ export interface ExpectedConfinement {
   ownNamespaces: readonly NamespaceName[];
   /** Only for the root of a user namespace of its own: the namespace's map, and what it may. */
   userNamespace?: { map: IdMap; capabilities: readonly CapabilityName[] };
+  /** What its root must hold, and no more. */
+  jail?: Jail | undefined;
 }

@@ -12,6 +12,7 @@ import {
   readProcessStatus,
 } from "../../linux/process-status.ts";
 import { formatIdMap } from "../../linux/user-namespace.ts";
+import { deviationsOfRoot, readRoot, type SeenRoot } from "../jail/inspect-root.ts";
 import { type ConfinedLaunch, capabilityMask, type ExpectedConfinement } from "./types.ts";
 
 const POLL_MS = 2;
@@ -19,6 +20,8 @@ const DEFAULT_TIMEOUT_MS = 5_000;
 const SECCOMP_FILTER = 2;
 /** What {@link launchConfined} gives to every program. */
 export const OWN_NAMESPACES = ["net", "ipc", "uts"] as const satisfies readonly NamespaceName[];
+/** What it gives to those in a jail. */
+export const JAIL_NAMESPACES = ["mnt", "pid", ...OWN_NAMESPACES] as const;
 
 /** One fact that is not as it must be. */
 export interface Deviation {
@@ -31,7 +34,8 @@ export interface Deviation {
     | "nnp"
     | "seccomp"
     | "namespace"
-    | "id-map";
+    | "id-map"
+    | "root";
   message: string;
 }
 
@@ -43,6 +47,7 @@ export interface ProcessReader {
   namespaces(pid: number | "self"): Partial<Record<NamespaceName, string>>;
   /** Of user and group ids, with one blank between the numbers; asked for user namespaces only. */
   idMaps?(pid: number): string[];
+  root(pid: number): SeenRoot | undefined;
 }
 
 const KERNEL: ProcessReader = {
@@ -53,6 +58,7 @@ const KERNEL: ProcessReader = {
       .filter((status) => status !== undefined),
   namespaces: (pid) => readNamespaces(pid === "self" ? process.pid : pid),
   idMaps: readIdMaps,
+  root: readRoot,
 };
 
 /** What a launch is held to. */
@@ -60,11 +66,11 @@ export function expectedConfinement(
   launch: ConfinedLaunch,
   options: { seccomp: ExpectedConfinement["seccomp"] },
 ): ExpectedConfinement {
-  const { role, uid, gid, groups, userNamespace, mountRoot } = launch;
-  const ownNamespaces: NamespaceName[] = [...OWN_NAMESPACES];
+  const { role, uid, gid, groups, userNamespace, mountRoot, jail } = launch;
+  const ownNamespaces: NamespaceName[] = [...(jail === undefined ? OWN_NAMESPACES : JAIL_NAMESPACES)];
   if (userNamespace !== undefined) ownNamespaces.push("user");
   if (mountRoot !== undefined) ownNamespaces.push("mnt");
-  const expected = { role, uid, gid, groups, seccomp: options.seccomp, ownNamespaces };
+  const expected = { role, uid, gid, groups, seccomp: options.seccomp, ownNamespaces, jail };
   return userNamespace === undefined ? expected : { ...expected, userNamespace };
 }
 
@@ -111,6 +117,7 @@ export function findDeviations(
   const threads = reader.threads(target.pid);
   const own = reader.namespaces("self");
   const theirs = reader.namespaces(target.pid);
+  const root = expected.jail === undefined ? undefined : reader.root(target.pid);
   // Last, so that all of the above was read from the process that is meant.
   if (threads.length === 0 || !reader.isSame(target)) {
     return [{ fact: "process", message: "the process has ended" }];
@@ -120,6 +127,10 @@ export function findDeviations(
   for (const name of expected.ownNamespaces) {
     if (theirs[name] !== undefined && theirs[name] !== own[name]) continue;
     found.push({ fact: "namespace", message: `it has no ${name} namespace of its own` });
+  }
+  if (expected.jail !== undefined) {
+    const messages = deviationsOfRoot(root, expected.jail);
+    found.push(...messages.map((message) => ({ fact: "root" as const, message })));
   }
   return found.filter(
     (item, index) => found.findIndex(({ message }) => message === item.message) === index,

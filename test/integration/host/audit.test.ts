@@ -8,6 +8,7 @@ import { auditSandbox } from "../../../src/host/audit/audit.ts";
 import type { AuditedProcess, AuditReport, AuditRole } from "../../../src/host/audit/types.ts";
 import { acquireIdentity } from "../../../src/host/identity/acquire.ts";
 import type { PodIdentity } from "../../../src/host/identity/types.ts";
+import { programJail } from "../../../src/host/jail/program-jail.ts";
 import { Journal } from "../../../src/host/journal/journal.ts";
 import { tearDown } from "../../../src/host/journal/tear-down.ts";
 import { launchConfined } from "../../../src/host/launcher/launch.ts";
@@ -59,6 +60,7 @@ async function makePod(
       uid: identity[role].uid,
       gid: identity[role].gid,
       groups: [],
+      jail: await programJail(argv[0] ?? "", []),
       stdio: ["ignore", "pipe", "ignore"],
       ...change[role],
     });

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { after, before, test } from "node:test";
 import type { AuditReport } from "../../../src/host/audit/types.ts";
 import { runtimeDirectoryOf } from "../../../src/host/runtime-dir/runtime-dir.ts";
+import { listMounts } from "../../../src/linux/mounts.ts";
 import { readNamespaces } from "../../../src/linux/process-status.ts";
 import { run } from "../../../src/linux/run.ts";
 import { mukon } from "../../support/mukon.ts";
@@ -56,11 +57,28 @@ test("every thread of VMM and keeper has the pod's ids, and no right beyond them
   }
 });
 
-test("VMM and keeper have network, IPC and UTS namespaces that nobody shares", () => {
+test("VMM and keeper have network, IPC, UTS, mount and pid namespaces that nobody shares", () => {
   const host = readNamespaces(process.pid);
-  for (const name of ["net", "ipc", "uts"] as const) {
+  for (const name of ["net", "ipc", "uts", "mnt", "pid"] as const) {
     const all = [host[name], ...confined.map(({ pid }) => readNamespaces(pid)[name])];
     assert.equal(new Set(all).size, all.length, `${name}: ${all.join(" ")}`);
+  }
+});
+
+test("VMM and keeper see nothing of the host but a few files, read-only", () => {
+  for (const { role, pid } of confined) {
+    const root = `/proc/${pid}/root`;
+    for (const path of ["etc/passwd", "etc/shadow", "home", "root", "sys", "proc/sys", "bin/sh"]) {
+      assert.equal(existsSync(`${root}/${path}`), false, `${role} sees /${path}`);
+    }
+    assert.deepEqual(readdirSync(`${root}/etc`), ["ld.so.cache"]);
+    const nodes = pods[0]?.state.accelerator === "kvm" && role === "vmm" ? ["kvm"] : [];
+    assert.deepEqual(readdirSync(`${root}/dev`).sort(), [...nodes, "null", "urandom"]);
+    const pids = readdirSync(`${root}/proc`).filter((name) => /^\d+$/.test(name));
+    assert.deepEqual(pids, ["1"], `${role} sees other processes`);
+    for (const mount of listMounts(readFileSync(`/proc/${pid}/mountinfo`, "utf8"))) {
+      assert.ok(mount.options.includes("ro") && mount.options.includes("nosuid"), mount.mountPoint);
+    }
   }
 });
 
@@ -113,6 +131,7 @@ test("mukon audit finds the same, and every promise kept", async () => {
     assert.ok(report?.isKept && report.rootless);
     const roles = Object.fromEntries(report.processes.map((one) => [one.role, one]));
     assert.deepEqual(roles.vmm?.verdicts, { P1: "kept", P2: "kept", P3: "kept" });
+    assert.deepEqual([roles.vmm?.root, roles.keeper?.root], ["jail", "jail"]);
     assert.deepEqual(roles.keeper?.verdicts, { P1: "kept", P2: "kept", P3: "kept" });
     assert.equal(roles.vmm?.userName, pod.identity.vmm.name);
     assert.deepEqual([roles.vmm?.pid, roles.keeper?.pid], [pod.vmmPid, pod.keeperPid]);

@@ -47,6 +47,7 @@ function reader(threads: readonly Partial<ProcessStatus>[]): ProcessReader {
       pid === "self"
         ? { net: "net:[1]", ipc: "ipc:[1]", uts: "uts:[1]" }
         : { net: "net:[2]", ipc: "ipc:[2]", uts: "uts:[2]" },
+    root: () => undefined,
   };
 }
 
@@ -149,7 +150,7 @@ describe("the command that confines", () => {
   const own = { hardMaxOpenFiles: 1024, oomScoreAdjust: -999 };
 
   it("drops everything before the program starts, and leaves its arguments alone", () => {
-    const chain = confinementChain(LAUNCH, own);
+    const chain = confinementChain(LAUNCH, { own });
     assert.deepEqual(chain.slice(-3), ["--", "/usr/bin/qemu", "-S"]);
     const text = chain.join(" ");
     for (const part of [
@@ -166,7 +167,10 @@ describe("the command that confines", () => {
   });
 
   it("clears all groups when none is given, and never lowers the kernel's will to kill it", () => {
-    const chain = confinementChain({ ...LAUNCH, groups: [] }, { ...own, oomScoreAdjust: 300 });
+    const chain = confinementChain(
+      { ...LAUNCH, groups: [] },
+      { own: { ...own, oomScoreAdjust: 300 } },
+    );
     assert.ok(chain.includes("--clear-groups"));
     assert.ok(!chain.some((word) => word.endsWith("/choom")));
   });
@@ -185,7 +189,7 @@ describe("the command that confines", () => {
   ];
   for (const [title, difference] of refused) {
     it(`is refused for ${title}`, () => {
-      assert.throws(() => confinementChain({ ...LAUNCH, ...difference }, own), {
+      assert.throws(() => confinementChain({ ...LAUNCH, ...difference }, { own }), {
         code: "LAUNCH_REFUSED",
       });
     });

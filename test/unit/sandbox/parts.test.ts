@@ -128,6 +128,7 @@ test("the VMM is launched as the pod's user, in no group without KVM; as root on
     files: { kernelPath: image, initrdPath: image, imagePath: image },
     accelerator: "tcg" as const,
     identity: identityOf(30000, "kata-", "useradd"),
+    jail: { paths: ["/usr/bin/qemu"], devices: [] },
     sockets: { qmp: 100, agent: 101, console: 102 },
     memory: { kind: "own" as const, descriptor: 103 },
     descriptors,
@@ -135,6 +136,7 @@ test("the VMM is launched as the pod's user, in no group without KVM; as root on
   const launch = vmmLaunch({ ...request, settings: qemu });
   assert.deepEqual([launch.uid, launch.gid], [30000 * 65536 + 65520, 30000 * 65536 + 65520]);
   assert.deepEqual(launch.groups, []);
+  assert.equal(launch.jail, request.jail);
   assert.equal(launch.isRootAllowed, false);
   assert.deepEqual(launch.stdio.slice(0, 6), ["ignore", "ignore", "pipe", 100, 101, 102]);
   assert.equal(launch.stdio.at(-1), 103);
