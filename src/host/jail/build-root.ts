@@ -33,6 +33,7 @@ export function buildRoot(jail: Jail, tool: string): void {
   );
   step("mount /proc", () => {
     mkdirSync(join(SITE, "proc"));
+    // It numbers processes as the host does: who mounts it is not in the new pid namespace.
     mountFileSystem("proc", join(SITE, "proc"), {
       flags: MS_NOSUID | MS_NODEV | MS_NOEXEC,
       data: "subset=pid,hidepid=invisible",

@@ -2,7 +2,7 @@
 
 /**
  * What a program sees of the host: an empty root in memory, with these shown at their own paths,
- * read-only, and a /proc that holds its own processes alone.
+ * read-only, and a /proc that shows it the processes of its own user alone, and no other file.
  */
 export interface Jail {
   /** Absolute paths of files, and of directories with all that is in them. */

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { programJail } from "../../../src/host/jail/program-jail.ts";
 import { isRunning } from "../../../src/host/journal/liveness.ts";
 import { launchConfined } from "../../../src/host/launcher/launch.ts";
 import type { ConfinedLaunch, LaunchedProcess } from "../../../src/host/launcher/types.ts";
@@ -15,6 +17,7 @@ import {
 } from "../../../src/host/launcher/verify.ts";
 import {
   readDescriptors,
+  readNamespaces,
   readProcessStatus,
   readStartTime,
 } from "../../../src/linux/process-status.ts";
@@ -117,6 +120,44 @@ describe("launching without rights", { skip: SKIP_UNLESS_ROOT }, () => {
       });
       assert.equal(said, "done\n");
     });
+  });
+
+  it("shows a program in a jail nothing of the host, and leaves it no way back", async () => {
+    const before = readNamespaces(process.pid);
+    const shell = await programJail("/bin/sh", []);
+    const tools = await Promise.all(["/bin/ls", "/bin/cat"].map((tool) => programJail(tool, [])));
+    const paths = [...shell.paths, ...tools.flatMap((tool) => tool.paths)];
+    const script = [
+      "for path in /etc/passwd /home /sys /root /proc/sys /proc/kcore /.launch/setpriv; do",
+      '  test -e "$path" && echo "sees $path"; done',
+      `test -e /proc/${process.pid} && echo "sees the shim"`,
+      'for other in /proc/[0-9]*; do test -O "$other" || echo "sees $other"; done; cd ../..',
+      "ls /proc/self/root/../home 2>/dev/null && echo outside",
+      "(: >/new) 2>/dev/null && echo wrote",
+      "(: >>/bin/sh) 2>/dev/null && echo wrote-program",
+      "echo done; while :; do cat; done",
+    ].join("\n");
+    const launch: ConfinedLaunch = {
+      ...SLEEPER,
+      argv: ["/bin/sh", "-c", script],
+      stdio: ["pipe", "pipe", "ignore"],
+      jail: { ...shell, paths },
+    };
+    await withLaunch(launch, async (launched) => {
+      const [said] = (await once(launched.child.stdout ?? process.stdin, "data")) as [Buffer];
+      assert.equal(String(said), "done\n");
+      await awaitConfinement(launched, expectedConfinement(launch, { seccomp: "any" }));
+    });
+    assert.deepEqual(readNamespaces(process.pid), before, "the launcher is back where it was");
+  });
+
+  it("starts nothing when a step of the jail does not work", async () => {
+    const launch = { ...SLEEPER, jail: { paths: ["/no/such/file"], devices: [] } };
+    await assert.rejects(launchConfined(launch), {
+      code: "JAIL_NOT_BUILT",
+      message: /show \/no\/such/,
+    });
+    await withLaunch(SLEEPER, (launched) => awaitConfinement(launched, EXPECTED));
   });
 
   it("starts root without capabilities when root is allowed by name", async () => {
