@@ -14,7 +14,7 @@ export interface Traces {
 
 /** Caches and locks, which are meant to stay until the next boot. */
 const KEPT_FILES = /^(accelerator\.json|guest-verified\.json|[^/]*\.lock)$/;
-const KEPT_TREE = /^programs(\/|$)|^cni\/[^/]+(\/(last_reserved_ip\.\d+|lock))?$/;
+const KEPT_TREE = /^(programs|jails)(\/|$)|^cni\/[^/]+(\/(last_reserved_ip\.\d+|lock))?$/;
 
 /** Everything on this host that pods of one run root and range of ids could have left, as lines. */
 export function findLeftovers({ runRoot, ids }: Traces): string[] {

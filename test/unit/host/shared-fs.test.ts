@@ -76,6 +76,7 @@ test("each fact of a virtiofsd that is other than promised is noticed", () => {
       threads: () => [{ ...good, ...change }],
       namespaces: (pid) => (pid === "self" ? all("host") : namespaces),
       idMaps: () => [map, map],
+      root: () => undefined,
     }).map(({ fact }) => fact);
   assert.deepEqual(facts({}), []);
   assert.deepEqual(facts({ capabilities: { ...none, effective: 1n << 21n } }), ["capabilities"]);
