@@ -2,76 +2,86 @@
 import { MukonError } from "../errors/mukon-error.ts";
 import { systemCall } from "./system-call.ts";
 
-/** unshare(2), setns(2). */
-export const NEW_MOUNTS = 0x0002_0000;
-export const NEW_PIDS = 0x2000_0000;
-/** Root, working directory and umask of this thread alone. */
-export const OWN_DIRECTORIES = 0x200;
-
 /** mount(2). */
 export const MS_NOSUID = 0x2;
 export const MS_NODEV = 0x4;
 export const MS_NOEXEC = 0x8;
-const MS_BIND = 0x1000;
-const MS_REC = 0x4000;
-const MS_PRIVATE = 0x4_0000;
+export const MS_BIND = 0x1000;
+export const MS_REC = 0x4000;
+export const MS_PRIVATE = 0x4_0000;
+export const MS_SLAVE = 0x8_0000;
+export const MS_SHARED = 0x10_0000;
 
 /** mount_setattr(2). */
-export const ATTRIBUTE_READ_ONLY = 0x1;
-export const ATTRIBUTE_NO_SUID = 0x2;
-export const ATTRIBUTE_NO_DEVICES = 0x4;
-const AT_FDCWD = -100;
-const AT_RECURSIVE = 0x8000;
-const MOUNT_SETATTR = 442;
-const ATTRIBUTES_BYTES = 32;
+export const MOUNT_ATTR_RDONLY = 0x1;
+export const MOUNT_ATTR_NOSUID = 0x2;
+export const MOUNT_ATTR_NODEV = 0x4;
+export const MOUNT_ATTR_NOEXEC = 0x8;
+export const MOUNT_ATTR_IDMAP = 0x10_0000;
+const MOUNT_ATTR_BYTES = 32;
 
+/** openat(2). */
+export const AT_FDCWD = -100;
+export const AT_EMPTY_PATH = 0x1000;
+export const AT_RECURSIVE = 0x8000;
+
+/** Numbers of x86-64 and of all newer architectures alike. */
+const SYS_OPEN_TREE = 428;
+const SYS_MOVE_MOUNT = 429;
+const SYS_MOUNT_SETATTR = 442;
 /** It has no wrapper in the C library. */
-const PIVOT_ROOT: Partial<Record<NodeJS.Architecture, number>> = { x64: 155, arm64: 41 };
+const SYS_PIVOT_ROOT: Partial<Record<NodeJS.Architecture, number>> = { x64: 155, arm64: 41 };
 
-const mountCall = systemCall(
+const openTreeCall = systemCall(
+  "long syscall(long number, long directory, const char *path, unsigned int flags)",
+  "open_tree",
+);
+const setAttributesCall = systemCall(
+  "long syscall(long number, long directory, const char *path, unsigned int flags, void *attributes, size_t size)",
+  "mount_setattr",
+);
+const moveMountCall = systemCall(
+  "long syscall(long number, long from, const char *fromPath, long to, const char *toPath, unsigned int flags)",
+  "move_mount",
+);
+const pivotRootCall = systemCall(
+  "long syscall(long number, const char *root, const char *old)",
+  "pivot_root",
+);
+
+export const mount = systemCall(
   "int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)",
 );
-const setAttributes = systemCall(
-  "long syscall(long number, int directory, const char *path, unsigned int flags, void *attributes, size_t size)",
-);
-const pivot = systemCall("long syscall(long number, const char *root, const char *old)");
 
-/** What follows holds for the calling thread alone: see unshare(2) and setns(2). */
-export const unshare = systemCall("int unshare(int flags)");
-export const setNamespace = systemCall("int setns(int fd, int type)");
-export const changeDirectory = systemCall("int fchdir(int fd)");
-export const changeRoot = systemCall("int chroot(const char *path)");
-
-/** Nothing that is mounted from now on comes into, or goes out of, this mount namespace. */
-export function makeMountsPrivate(): void {
-  mountCall("none", "/", null, MS_REC | MS_PRIVATE, null);
+/** A descriptor of what is mounted at `path`. */
+export function openTree(path: string, flags: number): number {
+  return openTreeCall(SYS_OPEN_TREE, AT_FDCWD, path, flags);
 }
 
-export function mountFileSystem(
-  type: "tmpfs" | "proc",
-  target: string,
-  options: { flags: number; data: string },
+/** Attaches a detached mount. */
+export function moveMount(from: number, target: string): void {
+  const fromItself = 4;
+  moveMountCall(SYS_MOVE_MOUNT, from, "", AT_FDCWD, target, fromItself);
+}
+
+/** Of one mount, or with `AT_RECURSIVE` of all that is below it, too. Linux 5.12. */
+export function setMountAttributes(
+  place: { directory?: number; path: string; flags: number },
+  change: { set: number; propagation?: number; userNamespace?: number },
 ): void {
-  mountCall(type, target, type, options.flags, options.data);
-}
-
-/** Shows a file or directory in a second place; what is mounted below it is left out. */
-export function bindMount(source: string, target: string): void {
-  mountCall(source, target, null, MS_BIND, null);
-}
-
-/** For a mount and all that is below it. Linux 5.12. */
-export function restrictMounts(path: string, attributes: number): void {
-  const wanted = Buffer.alloc(ATTRIBUTES_BYTES);
-  wanted.writeBigUInt64LE(BigInt(attributes), 0);
-  setAttributes(MOUNT_SETATTR, AT_FDCWD, path, AT_RECURSIVE, wanted, ATTRIBUTES_BYTES);
+  const attributes = Buffer.alloc(MOUNT_ATTR_BYTES);
+  attributes.writeBigUInt64LE(BigInt(change.set), 0);
+  attributes.writeBigUInt64LE(BigInt(change.propagation ?? 0), 16);
+  attributes.writeBigUInt64LE(BigInt(change.userNamespace ?? 0), 24);
+  const { directory = AT_FDCWD, path, flags } = place;
+  setAttributesCall(SYS_MOUNT_SETATTR, directory, path, flags, attributes, MOUNT_ATTR_BYTES);
 }
 
 /** Makes the current directory, a mount, the root; the old root then lies on top of it. */
 export function pivotRootHere(): void {
-  const number = PIVOT_ROOT[process.arch];
+  const number = SYS_PIVOT_ROOT[process.arch];
   if (number === undefined) {
     throw new MukonError("FFI_UNAVAILABLE", `pivot_root is not known on ${process.arch}`);
   }
-  pivot(number, ".", ".");
+  pivotRootCall(number, ".", ".");
 }

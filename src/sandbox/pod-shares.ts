@@ -8,7 +8,7 @@ import type { Journal } from "../host/journal/journal.ts";
 import type { LaunchedProcess } from "../host/launcher/types.ts";
 import { readSandboxState, toProcessRecord, writeSandboxState } from "../host/sandbox-state.ts";
 import { findDaemon } from "../host/shared-fs/daemon.ts";
-import { sharedFsLaunch } from "../host/shared-fs/launch.ts";
+import { sharedFsJail, sharedFsLaunch } from "../host/shared-fs/launch.ts";
 import type { OverlayLayers } from "../host/shared-fs/overlay.ts";
 import { type SharedBind, SharedTree } from "../host/shared-fs/tree.ts";
 import { awaitShutIn } from "../host/shared-fs/verify.ts";
@@ -98,12 +98,13 @@ export class PodShares {
     const tree = await SharedTree.create(identity, journal);
     this.#tree = tree;
     if (this.#isClosed) tree.close();
-    const { directory, emptyDirectory, userNamespace } = tree;
+    const { directory, userNamespace } = tree;
     const { listener, connection } = connectedListener(journal.directory);
     let launched: LaunchedProcess | undefined;
     try {
       const launch = sharedFsLaunch({
-        ...{ identity, daemon, directory, emptyDirectory, listener, userNamespace },
+        ...{ identity, daemon, listener, userNamespace },
+        jail: await sharedFsJail(daemon, { directory, identity }),
         settings: { cache: settings.virtioFsCache, extraArguments: settings.virtioFsExtraArgs },
       });
       // The one in C starts a thread before it switches its filter on.

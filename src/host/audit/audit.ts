@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { MukonError } from "../../errors/mukon-error.ts";
 import { type ProcessStatus, readNamespaces } from "../../linux/process-status.ts";
-import { deviationsOfRoot, readRoot } from "../jail/inspect-root.ts";
+import { kindOfRoot, readRoot } from "../jail/inspect-root.ts";
 import { readSandboxState, type SandboxState } from "../sandbox-state.ts";
 import { findProcesses } from "./find-processes.ts";
 import { resolveNames } from "./names.ts";
@@ -110,7 +110,7 @@ function factsOf({
         value === host[name as keyof typeof host] ? "host" : "own",
       ]),
     ),
-    root: deviationsOfRoot(readRoot(status.pid)).length === 0 ? "jail" : "host",
+    root: kindOfRoot(readRoot(status.pid)),
   };
 }
 

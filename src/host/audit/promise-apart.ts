@@ -3,7 +3,7 @@ import { lstatSync } from "node:fs";
 import { sandboxDirectory } from "../../linux/paths.ts";
 import { readDescriptors, readNamespaces } from "../../linux/process-status.ts";
 import { ownerOfBlock } from "../identity/blocks.ts";
-import { deviationsOfRoot, readRoot } from "../jail/inspect-root.ts";
+import { deviationsOfRoot, kindOfRoot, readRoot } from "../jail/inspect-root.ts";
 import { listSandboxes, readSandboxState, type SandboxState } from "../sandbox-state.ts";
 import { findProcesses } from "./find-processes.ts";
 import type { FoundProcess } from "./types.ts";
@@ -43,7 +43,11 @@ export function brokenSeparation(
       reasons.push(`it is in the host's ${name} namespace`);
     }
   }
-  if (role === "vmm" || role === "keeper") reasons.push(...deviationsOfRoot(readRoot(status.pid)));
+  const root = readRoot(status.pid);
+  if (role === "vmm" || role === "keeper") reasons.push(...deviationsOfRoot(root));
+  if (role === "virtiofsd" && kindOfRoot(root) !== "share") {
+    reasons.push("its root is not what it shares");
+  }
   const targets = [...readDescriptors(status.pid).values()];
   for (const { key, state, networks, sockets } of pod.neighbours) {
     if (own.net !== undefined && own.net !== host.net && networks.has(own.net)) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Stats, statSync } from "node:fs";
 import { readDescriptors } from "../../linux/process-status.ts";
+import { pathOnHost } from "../jail/types.ts";
 import { kvmNode } from "../launcher/kvm-group.ts";
 import type { SandboxState } from "../sandbox-state.ts";
 import type { FoundProcess } from "./types.ts";
@@ -14,7 +15,8 @@ const OPEN_NODES =
 /** P3: what of the host was loosened for this process; empty: nothing. */
 export function brokenHost({ role, status }: FoundProcess, state: SandboxState): string[] {
   const reasons = role === "vmm" ? brokenKvmNode() : [];
-  for (const [fd, target] of readDescriptors(status.pid)) {
+  for (const [fd, path] of readDescriptors(status.pid)) {
+    const target = pathOnHost(path);
     const file = statDescriptor(status.pid, fd);
     if (file === undefined || file.nlink === 0 || !target.startsWith("/")) continue;
     const isNode = file.isCharacterDevice() || file.isBlockDevice();

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import type { CapabilitySets, NamespaceName, ProcessStatus } from "../../linux/process-status.ts";
+import type { RootKind } from "../jail/inspect-root.ts";
 
 /** P1: no rights. P2: nothing shared with other pods. P3: nothing of the host loosened. */
 export const PROMISES = ["P1", "P2", "P3"] as const;
@@ -29,8 +31,7 @@ export interface AuditedProcess {
   seccomp: number;
   /** Compared with those of the host's first process. */
   namespaces: Partial<Record<NamespaceName, "host" | "own">>;
-  /** `jail`: it sees nothing but a read-only root that was made for it. */
-  root: "jail" | "host";
+  root: RootKind;
   verdicts: Record<PromiseName, Verdict>;
 }
 

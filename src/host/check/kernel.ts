@@ -59,20 +59,23 @@ export function checkCgroup(mounts = listMounts()): CheckResult {
   };
 }
 
-/** Processes are killed by pidfd, so that a pid used again is never hit: Linux 5.3 and later. */
+/**
+ * Processes are killed by pidfd, so that a pid used again is never hit: Linux 5.3. Jails have mounts
+ * that are made read-only all at once, with mount_setattr(2): Linux 5.12.
+ */
 export function checkKernelRelease(
   release = readText("/proc/sys/kernel/osrelease") ?? "",
   hasProc = existsSync("/proc/self/ns/net"),
 ): CheckResult {
   const name = "kernel";
   const [major = 0, minor = 0] = release.split(".").map((part) => Number.parseInt(part, 10));
-  const isNew = major > 5 || (major === 5 && minor >= 3);
+  const isNew = major > 5 || (major === 5 && minor >= 12);
   if (isNew && hasProc) return { name, status: "ok", message: release.trim() };
   return {
     name,
     status: "failed",
-    message: `Linux ${release.trim()} lacks pidfd_open, which processes are killed by`,
-    remedy: "run Linux 5.3 or later, with /proc mounted",
+    message: `Linux ${release.trim()} lacks mount_setattr, which the jails of VMM and keeper are made with`,
+    remedy: "run Linux 5.12 or later, with /proc mounted",
   };
 }
 

@@ -8,7 +8,7 @@ const DIRECTORIES = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin
 
 /** What every pod needs. */
 const NEEDED = [
-  ...["unshare", "nsenter", "prlimit", "choom", "setpriv"],
+  ...["unshare", "nsenter", "prlimit", "choom", "setpriv", "mount"],
   ...["getent", "useradd", "groupadd"],
 ];
 /** What images and scratch disks need. */

@@ -1,70 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { chownSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import {
-  ATTRIBUTE_NO_DEVICES,
-  ATTRIBUTE_NO_SUID,
-  ATTRIBUTE_READ_ONLY,
-  bindMount,
-  MS_NODEV,
-  MS_NOEXEC,
-  MS_NOSUID,
-  makeMountsPrivate,
-  mountFileSystem,
+  AT_RECURSIVE,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MS_BIND,
+  MS_PRIVATE,
+  MS_REC,
+  MS_SLAVE,
+  mount,
   pivotRootHere,
-  restrictMounts,
+  setMountAttributes,
 } from "../../linux/mount-calls.ts";
+import { mountTmpfs } from "../../linux/mount-tree.ts";
 import { unmount } from "../../linux/mounts.ts";
+import { dropTool } from "../launcher/tools.ts";
+import { mountProcesses } from "./mount-processes.ts";
 import { step } from "./step.ts";
-import { type Jail, TOOL_DIRECTORY } from "./types.ts";
+import { JAIL_ROOT, type Jail, TOOL_PATH } from "./types.ts";
 
-/** Exists everywhere, and nothing that a jail shows lies below it. */
-const SITE = "/sys";
+/** Where the root of the mount namespace is put together: it is there on every host. */
+const OUTSIDE = "/sys";
+const SITE = join(OUTSIDE, JAIL_ROOT);
 
 /**
  * Makes the jail's root that of the calling thread, whose mount namespace must be its own, and
- * lets go of the host's.
+ * lets go of the host's. The children that it starts must be in the jail's pid namespace.
  * @throws JAIL_NOT_BUILT
  */
-export function buildRoot(jail: Jail, tool: string): void {
-  step("make mounts private", makeMountsPrivate);
-  step("mount the root", () =>
-    mountFileSystem("tmpfs", SITE, { flags: MS_NOSUID | MS_NODEV, data: "mode=0755,size=1m" }),
-  );
-  step("mount /proc", () => {
-    mkdirSync(join(SITE, "proc"));
-    // It numbers processes as the host does: who mounts it is not in the new pid namespace.
-    mountFileSystem("proc", join(SITE, "proc"), {
-      flags: MS_NOSUID | MS_NODEV | MS_NOEXEC,
-      data: "subset=pid,hidepid=invisible",
-    });
+export function buildRoot(jail: Jail): void {
+  // Not private yet: what is shared is to go on hearing of the host's mounts.
+  step("take its mounts apart", () => mount("none", "/", null, MS_REC | MS_SLAVE, null));
+  step("mount its root", () => {
+    mountTmpfs(OUTSIDE, "mode=0700,size=64k");
+    mkdirSync(SITE);
+    mountTmpfs(SITE, "mode=0755,size=1m");
   });
   for (const path of outermost(jail.paths)) step(`show ${path}`, () => show(path));
-  step(`show ${tool}`, () => {
-    mkdirSync(join(SITE, TOOL_DIRECTORY), { mode: 0o700 });
-    show(tool, join(TOOL_DIRECTORY, basename(tool)));
-  });
-  // Before the devices, which could not be opened any more.
-  const attributes = ATTRIBUTE_READ_ONLY | ATTRIBUTE_NO_SUID;
-  step("make it read-only", () => {
+  step("show its last tool", () => showTool(jail.toolOwner ?? 0));
+  step("make room for its devices", () => {
     mkdirSync(join(SITE, "dev"), { recursive: true });
     for (const device of jail.devices) writeFileSync(join(SITE, device), "");
-    restrictMounts(SITE, attributes | ATTRIBUTE_NO_DEVICES);
   });
-  for (const device of jail.devices) {
-    step(`show ${device}`, () => {
-      bindMount(device, join(SITE, device));
-      restrictMounts(join(SITE, device), attributes);
-    });
-  }
+  step("mount /proc", () => mountProc(jail));
+  if (jail.shared !== undefined) mkdirSync(join(SITE, jail.shared.at));
+  step("make it read-only", () => restrict(OUTSIDE, MOUNT_ATTR_NODEV, AT_RECURSIVE));
+  // Last: on a mount without devices they could not be opened, and what is shared may be written to.
+  for (const device of jail.devices) step(`show ${device}`, () => showDevice(device));
+  if (jail.shared !== undefined) step("show what is shared", () => showShared(jail));
   step("leave the host's root", leaveOldRoot);
-}
-
-function leaveOldRoot(): void {
-  process.chdir(SITE);
-  pivotRootHere();
-  // Not by way of /proc, without which the tools fail to do it and say nothing.
-  if (!unmount(".", { lazy: true })) throw new Error("it is still there");
 }
 
 /** Each path that is not below another one. */
@@ -83,5 +70,47 @@ function show(path: string, at = path): void {
     mkdirSync(dirname(target), { recursive: true });
     if (!existsSync(target)) writeFileSync(target, "");
   }
-  bindMount(path, target);
+  // What is mounted below it is left out.
+  mount(path, target, null, MS_BIND, null);
+}
+
+function mountProc({ isProcWhole }: Jail): void {
+  const target = join(SITE, "proc");
+  mkdirSync(target);
+  mountProcesses(target, { isWhole: isProcWhole === true });
+}
+
+function showTool(owner: number): void {
+  const directory = join(SITE, dirname(TOOL_PATH));
+  mkdirSync(directory, { mode: 0o700 });
+  chownSync(directory, owner, owner);
+  show(dropTool(), TOOL_PATH);
+}
+
+function showDevice(device: string): void {
+  const target = join(SITE, device);
+  mount(device, target, null, MS_BIND, null);
+  restrict(target, MOUNT_ATTR_NOEXEC, 0);
+}
+
+function showShared({ shared }: Jail): void {
+  if (shared === undefined) return;
+  const target = join(SITE, shared.at);
+  mount(shared.directory, target, null, MS_BIND | MS_REC, null);
+  const set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  setMountAttributes({ path: target, flags: 0 }, { set });
+}
+
+function restrict(path: string, set: number, flags: number): void {
+  setMountAttributes(
+    { path, flags },
+    { set: set | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, propagation: MS_PRIVATE },
+  );
+}
+
+function leaveOldRoot(): void {
+  process.chdir(OUTSIDE);
+  pivotRootHere();
+  // Not by way of /proc, without which the tools fail to do it and say nothing.
+  if (!unmount(".", { lazy: true })) throw new Error("it is still there");
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { dropTool } from "../launcher/chain.ts";
+import { dropTool } from "../launcher/tools.ts";
 import { libraryDirectories, programFiles } from "./program-files.ts";
 import type { Jail } from "./types.ts";
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { MukonError } from "../../errors/mukon-error.ts";
+import { SystemCallError } from "../../linux/system-call.ts";
 
-/** @throws JAIL_NOT_BUILT with the step's name */
+/** What goes wrong in there is named after it; what has a name already keeps it. @throws JAIL_NOT_BUILT */
 export function step<Result>(name: string, work: () => Result): Result {
   try {
     return work();
   } catch (cause) {
+    if (cause instanceof MukonError && !(cause instanceof SystemCallError)) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new MukonError("JAIL_NOT_BUILT", `the jail could not ${name}: ${why}`, {
       hint: "it takes Linux 5.12 and CAP_SYS_ADMIN; see mukon check",

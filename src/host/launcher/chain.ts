@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-import { accessSync, constants, readFileSync } from "node:fs";
-import { basename, isAbsolute, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { isAbsolute } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
-import { TOOL_DIRECTORY } from "../jail/types.ts";
-import { MOUNT_ROOT_SCRIPT } from "./mount-root.ts";
-import type { ConfinedLaunch, MountRoot, UserNamespaceLaunch } from "./types.ts";
+import { DOOR_SCRIPT } from "../jail/door.ts";
+import { TOOL_PATH } from "../jail/types.ts";
+import { dropTool, findTool } from "./tools.ts";
+import type { ConfinedLaunch, UserNamespaceLaunch } from "./types.ts";
 
-/** Not out of PATH: whoever calls us may have put anything there. */
-const TOOL_DIRECTORIES = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
 const DEFAULT_MAX_OPEN_FILES = 4096;
 const MAX_OOM_SCORE_ADJUST = 1000;
 const NO_ID = 0xffff_ffff;
+const ROOT_IN_THERE = ["--setuid", "0", "--setgid", "0"];
 
 /** Limits of the calling process, from /proc/self. */
 export interface OwnLimits {
@@ -20,13 +20,13 @@ export interface OwnLimits {
 
 /**
  * The command that ends as the program: each tool drops one thing and executes the next, so the
- * process (and its pid) stays the same. The last of them runs in the jail, if there is one, whose
- * mount namespace is given by a path.
+ * process (and its pid) stays the same. With a jail, it waits at the door, given by its path; the
+ * last tool, which gives up all rights, runs inside.
  * @throws LAUNCH_REFUSED, COMMAND_NOT_FOUND
  */
 export function confinementChain(
   launch: ConfinedLaunch,
-  options: { own?: OwnLimits; mountNamespacePath?: string } = {},
+  options: { own?: OwnLimits; doorPath?: string } = {},
 ): string[] {
   assertLaunch(launch);
   const own = options.own ?? readOwnLimits();
@@ -34,57 +34,45 @@ export function confinementChain(
   const score = Math.max(launch.oomScoreAdjust ?? 0, own.oomScoreAdjust);
   return [
     ...[findTool("unshare"), "--net", "--ipc", "--uts"],
-    ...(launch.mountRoot === undefined ? [] : ["--mount", "--propagation", "slave"]),
     ...[findTool("prlimit"), "--core=0", `--nofile=${files}:${files}`, "--"],
     ...(score === own.oomScoreAdjust ? [] : [findTool("choom"), "-n", String(score), "--"]),
-    ...(launch.mountRoot === undefined ? [] : inOwnRoot(launch.mountRoot, launch.argv[0] ?? "")),
-    ...(launch.userNamespace === undefined
-      ? [...enterJail(options.mountNamespacePath), ...withoutRights(launch)]
-      : inUserNamespace(launch.userNamespace)),
+    ...enter(launch.userNamespace, options.doorPath),
+    options.doorPath === undefined ? dropTool() : TOOL_PATH,
+    ...withoutRights(launch),
     // After the change of ids, which clears it: the program must not outlive its shim.
     ...["--pdeathsig", "KILL", "--"],
     ...launch.argv,
   ];
 }
 
-function inOwnRoot(root: MountRoot, program: string): string[] {
-  const { emptyDirectory, sharedDirectory } = root;
-  const name = "mukon-mount-root";
-  return [findTool("sh"), "-c", MOUNT_ROOT_SCRIPT, name, emptyDirectory, sharedDirectory, program];
+/**
+ * Into the jail, and into the user namespace. That one is opened through us, so that no descriptor of
+ * it stays with the program.
+ */
+function enter(userNamespace: UserNamespaceLaunch | undefined, doorPath?: string): string[] {
+  if (userNamespace === undefined && doorPath === undefined) return [];
+  const nsenter = findTool("nsenter");
+  const user =
+    userNamespace === undefined
+      ? []
+      : [`--user=/proc/${process.pid}/fd/${userNamespace.descriptor}`, ...ROOT_IN_THERE];
+  if (doorPath === undefined) return [nsenter, ...user, "--"];
+  const door = [findTool("sh"), "-c", DOOR_SCRIPT, doorPath, dropTool(), findTool("env")];
+  return [...door, nsenter, ...user, "--"];
 }
 
-function withoutRights({ uid, gid, groups }: ConfinedLaunch): string[] {
+/** Options of the tool that drops them. */
+function withoutRights({ uid, gid, groups, userNamespace }: ConfinedLaunch): string[] {
+  const none = ["--nnp", "--inh-caps=-all", "--ambient-caps=-all"];
+  if (userNamespace !== undefined) {
+    const kept = userNamespace.capabilities.map((name) => `,+${name}`).join("");
+    return [...none, `--bounding-set=-all${kept}`];
+  }
   return [
     ...["--reuid", String(uid), "--regid", String(gid)],
     ...(groups.length === 0 ? ["--clear-groups"] : [`--groups=${groups.join(",")}`]),
-    ...["--nnp", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"],
+    ...[...none, "--bounding-set=-all"],
   ];
-}
-
-/** The namespace is opened through us, so that no descriptor of it stays with the program. */
-function inUserNamespace({ descriptor, capabilities }: UserNamespaceLaunch): string[] {
-  const kept = capabilities.map((name) => `,+${name}`).join("");
-  return [
-    ...[findTool("nsenter"), `--user=/proc/${process.pid}/fd/${descriptor}`],
-    ...["--setuid", "0", "--setgid", "0", "--"],
-    ...[findTool("setpriv"), "--nnp", "--inh-caps=-all", "--ambient-caps=-all"],
-    `--bounding-set=-all${kept}`,
-  ];
-}
-
-/** Up to the name of the tool that drops all rights. */
-function enterJail(mountNamespacePath: string | undefined): string[] {
-  if (mountNamespacePath === undefined) return [dropTool()];
-  const inside = join(TOOL_DIRECTORY, basename(dropTool()));
-  return [findTool("nsenter"), `--mount=${mountNamespacePath}`, "--", inside];
-}
-
-/**
- * The tool that changes ids and drops capabilities, which has to be in every jail.
- * @throws COMMAND_NOT_FOUND
- */
-export function dropTool(): string {
-  return findTool("setpriv");
 }
 
 /** @throws LAUNCH_REFUSED when it asks for what no guest-facing process may have */
@@ -117,20 +105,4 @@ export function readOwnLimits(): OwnLimits {
       MAX_OOM_SCORE_ADJUST,
     ),
   };
-}
-
-/** @throws COMMAND_NOT_FOUND */
-function findTool(name: string): string {
-  for (const directory of TOOL_DIRECTORIES) {
-    const path = join(directory, name);
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {
-      // Somewhere else, then.
-    }
-  }
-  throw new MukonError("COMMAND_NOT_FOUND", `${name} is not installed`, {
-    hint: "install it: apt-get install util-linux",
-  });
 }

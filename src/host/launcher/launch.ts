@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { setCloseOnExec } from "../../linux/descriptors.ts";
-import { readStartTime } from "../../linux/process-status.ts";
-import { spawnJailed } from "../jail/spawn-jailed.ts";
-import { confinementChain, dropTool } from "./chain.ts";
+import { readNamespaces, readStartTime } from "../../linux/process-status.ts";
+import { type Jailed, spawnJailed } from "../jail/spawn-jailed.ts";
+import { confinementChain } from "./chain.ts";
 import { collectTail } from "./stderr-tail.ts";
+import { dropTool, findTool } from "./tools.ts";
 import type { ConfinedLaunch, LaunchedProcess } from "./types.ts";
 
 const POLL_MS = 1;
@@ -23,36 +24,35 @@ const CHAIN_TIMEOUT_MS = 10_000;
  * @throws LAUNCH_REFUSED, JAIL_NOT_BUILT, LAUNCH_FAILED, COMMAND_NOT_FOUND
  */
 export async function launchConfined(launch: ConfinedLaunch): Promise<LaunchedProcess> {
-  const { child, chain, entered } = start(launch);
+  const { child, isProgram, entered } = start(launch);
   try {
-    return await follow(child, chain, launch);
+    return await follow(child, launch, isProgram);
   } finally {
     entered();
   }
 }
 
-interface Started {
-  child: ChildProcess;
-  chain: readonly string[];
-  /** To be called once the program runs. */
-  entered(): void;
+interface Started extends Jailed {
+  /** Whether it is the program that runs, and none of the tools before it any more. */
+  isProgram(pid: number): boolean;
 }
 
 function start(launch: ConfinedLaunch): Started {
   keepDescriptors();
   if (launch.jail === undefined) {
     const chain = confinementChain(launch);
-    return { child: spawnChain(chain, launch), chain, entered: () => {} };
+    const tools = identitiesOf(chain.slice(0, chain.length - launch.argv.length));
+    const isProgram = (pid: number): boolean => isNoneOf(tools, pid);
+    return { child: spawnChain(chain, launch), isProgram, entered: () => {} };
   }
-  let chain: string[] = [];
-  const { child, mountNamespace } = spawnJailed(launch.jail, {
-    tool: dropTool(),
-    spawn: (mountNamespacePath) => {
-      chain = confinementChain(launch, { mountNamespacePath });
-      return spawnChain(chain, launch);
-    },
-  });
-  return { child, chain, entered: () => closeSync(mountNamespace) };
+  const tools = identitiesOf([findTool("nsenter"), dropTool()]);
+  const outside = readNamespaces(process.pid).mnt;
+  const jailed = spawnJailed(launch.jail, (doorPath) =>
+    spawnChain(confinementChain(launch, { doorPath }), launch),
+  );
+  const isProgram = (pid: number): boolean =>
+    ![outside, undefined].includes(readNamespaces(pid).mnt) && isNoneOf(tools, pid);
+  return { ...jailed, isProgram };
 }
 
 function spawnChain([file, ...args]: readonly string[], launch: ConfinedLaunch): ChildProcess {
@@ -66,8 +66,8 @@ function spawnChain([file, ...args]: readonly string[], launch: ConfinedLaunch):
 
 async function follow(
   child: ChildProcess,
-  chain: readonly string[],
   launch: ConfinedLaunch,
+  isProgram: Started["isProgram"],
 ): Promise<LaunchedProcess> {
   const stderrTail = collectTail(child.stderr);
   // Without a listener a failed start would end the whole shim.
@@ -81,7 +81,7 @@ async function follow(
     throw failed(launch, startError?.message ?? "it ended at once");
   }
   const launched = { pid: child.pid, startTime, child, stderrTail };
-  await awaitProgram(launched, launch, toolsOf(chain, launch));
+  await awaitProgram(launched, launch, isProgram);
   return launched;
 }
 
@@ -101,11 +101,10 @@ function keepDescriptors(): void {
   }
 }
 
-/** The program is running once the executable is none of the tools any more. */
 async function awaitProgram(
   launched: LaunchedProcess,
   launch: ConfinedLaunch,
-  tools: ReadonlySet<string>,
+  isProgram: Started["isProgram"],
 ): Promise<void> {
   const deadline = Date.now() + CHAIN_TIMEOUT_MS;
   for (;;) {
@@ -114,8 +113,7 @@ async function awaitProgram(
       await sleep(20);
       throw failed(launch, endOf(launched));
     }
-    const executable = identityOfFile(`/proc/${launched.pid}/exe`);
-    if (executable !== undefined && !tools.has(executable)) return;
+    if (isProgram(launched.pid)) return;
     if (Date.now() >= deadline) {
       launched.child.kill("SIGKILL");
       throw failed(launch, `it did not get going within ${CHAIN_TIMEOUT_MS} ms`);
@@ -124,15 +122,14 @@ async function awaitProgram(
   }
 }
 
-function toolsOf(chain: readonly string[], launch: ConfinedLaunch): ReadonlySet<string> {
-  const before = chain.slice(0, chain.length - launch.argv.length);
-  return new Set(
-    [...before, dropTool()]
-      // The program itself may be named to a tool before it.
-      .filter((word) => word.startsWith("/") && word !== launch.argv[0])
-      .map(identityOfFile)
-      .filter((identity) => identity !== undefined),
-  );
+function isNoneOf(tools: ReadonlySet<string>, pid: number): boolean {
+  const executable = identityOfFile(`/proc/${pid}/exe`);
+  return executable !== undefined && !tools.has(executable);
+}
+
+function identitiesOf(words: readonly string[]): ReadonlySet<string> {
+  const paths = words.filter((word) => word.startsWith("/"));
+  return new Set(paths.map(identityOfFile).filter((identity) => identity !== undefined));
 }
 
 /** Device and inode: a path may be a link, and mean something else in another namespace. */

@@ -33,16 +33,6 @@ export interface ConfinedLaunch {
   isRootAllowed?: boolean;
   /** Makes it root of a user namespace; `uid` and `gid` are what that root is on the host. */
   userNamespace?: UserNamespaceLaunch;
-  /** A mount namespace with a root made for it. */
-  mountRoot?: MountRoot;
-}
-
-/** What a root that is made for a program has beside the programs of /usr. */
-export interface MountRoot {
-  /** An empty directory that the root is put together on; it stays empty for all others. */
-  emptyDirectory: string;
-  /** Seen as /shared, with all that is mounted below it from then on. */
-  sharedDirectory: string;
 }
 
 /** A user namespace of our own making, and what its root may do in there, and only there. */

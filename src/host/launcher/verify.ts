@@ -18,10 +18,11 @@ import { type ConfinedLaunch, capabilityMask, type ExpectedConfinement } from ".
 const POLL_MS = 2;
 const DEFAULT_TIMEOUT_MS = 5_000;
 const SECCOMP_FILTER = 2;
+const ZOMBIE = "Z";
 /** What {@link launchConfined} gives to every program. */
 export const OWN_NAMESPACES = ["net", "ipc", "uts"] as const satisfies readonly NamespaceName[];
 /** What it gives to those in a jail. */
-export const JAIL_NAMESPACES = ["mnt", "pid", ...OWN_NAMESPACES] as const;
+export const JAIL_NAMESPACES = [...OWN_NAMESPACES, "mnt", "pid"] as const;
 
 /** One fact that is not as it must be. */
 export interface Deviation {
@@ -66,12 +67,18 @@ export function expectedConfinement(
   launch: ConfinedLaunch,
   options: { seccomp: ExpectedConfinement["seccomp"] },
 ): ExpectedConfinement {
-  const { role, uid, gid, groups, userNamespace, mountRoot, jail } = launch;
-  const ownNamespaces: NamespaceName[] = [...(jail === undefined ? OWN_NAMESPACES : JAIL_NAMESPACES)];
+  const { role, uid, gid, groups, userNamespace, jail } = launch;
+  const ownNamespaces: NamespaceName[] = [
+    ...(jail === undefined ? OWN_NAMESPACES : JAIL_NAMESPACES),
+  ];
   if (userNamespace !== undefined) ownNamespaces.push("user");
-  if (mountRoot !== undefined) ownNamespaces.push("mnt");
-  const expected = { role, uid, gid, groups, seccomp: options.seccomp, ownNamespaces, jail };
-  return userNamespace === undefined ? expected : { ...expected, userNamespace };
+  const expected = { role, uid, gid, groups, seccomp: options.seccomp, ownNamespaces };
+  return {
+    ...expected,
+    ...(userNamespace && { userNamespace }),
+    // Who makes what is shared its root, sooner or later, is looked at when that is done.
+    ...(jail?.shared === undefined && { jail }),
+  };
 }
 
 /**
@@ -119,7 +126,8 @@ export function findDeviations(
   const theirs = reader.namespaces(target.pid);
   const root = expected.jail === undefined ? undefined : reader.root(target.pid);
   // Last, so that all of the above was read from the process that is meant.
-  if (threads.length === 0 || !reader.isSame(target)) {
+  const isOver = threads.every(({ state }) => state === ZOMBIE);
+  if (isOver || !reader.isSame(target)) {
     return [{ fact: "process", message: "the process has ended" }];
   }
   const found = threads.flatMap((thread) => deviationsOfThread(thread, target.pid, expected));

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { fileIdMap, type PodIdentity } from "../identity/types.ts";
+import { programJail } from "../jail/program-jail.ts";
+import type { Jail } from "../jail/types.ts";
 import type { CapabilityName, ConfinedLaunch, ExpectedConfinement } from "../launcher/types.ts";
-import { OWN_NAMESPACES } from "../launcher/verify.ts";
+import { JAIL_NAMESPACES } from "../launcher/verify.ts";
 import { type Daemon, type DaemonSettings, daemonArguments } from "./daemon.ts";
 
 export const SHARED_FS_ROLE = "virtiofsd";
 /** It keeps one open for each file that the guest knows. */
 const MAX_OPEN_FILES = 1_048_576;
 const LISTENER = 3;
-/** Where a root that is made for it has the shared directory. */
+/** Where its jail has the directory that the guest is to see. */
 const SHARED = "/shared";
 
 /**
@@ -24,7 +26,7 @@ export const SHARED_FS_CAPABILITIES: readonly CapabilityName[] = [
 export function sharedFsConfinement({ block: { base } }: PodIdentity): ExpectedConfinement {
   return {
     ...{ role: SHARED_FS_ROLE, uid: base, gid: base, groups: [], seccomp: "main" },
-    ownNamespaces: [...OWN_NAMESPACES, "user", "mnt"],
+    ownNamespaces: [...JAIL_NAMESPACES, "user"],
     userNamespace: { map: fileIdMap(base), capabilities: SHARED_FS_CAPABILITIES },
   };
 }
@@ -33,14 +35,25 @@ export interface SharedFsLaunchRequest {
   identity: PodIdentity;
   daemon: Daemon;
   settings: DaemonSettings;
-  /** The directory that the guest is to see. */
-  directory: string;
-  /** See MountRoot. */
-  emptyDirectory: string;
+  jail: Jail;
   /** A listening socket. */
   listener: number;
   /** Descriptor of a user namespace with {@link fileIdMap}. */
   userNamespace: number;
+}
+
+/** What virtiofsd sees until it has made `directory` its root. */
+export async function sharedFsJail(
+  daemon: Daemon,
+  { directory, identity }: { directory: string; identity: PodIdentity },
+): Promise<Jail> {
+  return {
+    ...(await programJail(daemon.path, [])),
+    // It does not start without /proc/sys/fs/file-max, which it has no use for.
+    isProcWhole: daemon.kind === "qemu",
+    shared: { directory, at: SHARED },
+    toolOwner: identity.block.base,
+  };
 }
 
 /** How to start virtiofsd: as root of a namespace whose ids are the pod's, and of nothing else. */
@@ -63,9 +76,6 @@ export function sharedFsLaunch(request: SharedFsLaunchRequest): ConfinedLaunch {
       map: fileIdMap(base),
       capabilities: SHARED_FS_CAPABILITIES,
     },
-    mountRoot: {
-      emptyDirectory: request.emptyDirectory,
-      sharedDirectory: request.directory,
-    },
+    jail: request.jail,
   };
 }

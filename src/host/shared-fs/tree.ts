@@ -41,8 +41,6 @@ export interface SharedBind {
 export class SharedTree {
   /** What virtiofsd serves. */
   readonly directory: string;
-  /** For the root of virtiofsd's mount namespace. */
-  readonly emptyDirectory: string;
   /** Of the user namespace that virtiofsd runs in; ours to close. */
   readonly userNamespace: number;
   readonly #upperNamespace: number;
@@ -50,7 +48,6 @@ export class SharedTree {
 
   private constructor(key: string, namespaces: { files: number; upper: number }) {
     this.directory = join(sharedDirectory(), key, "tree");
-    this.emptyDirectory = join(sandboxDirectory(key), "root");
     this.userNamespace = namespaces.files;
     this.#upperNamespace = namespaces.upper;
     this.#layersDirectory = join(sandboxDirectory(key), LAYERS);
@@ -125,8 +122,7 @@ export class SharedTree {
     shareMount(top);
     mkdirSync(this.directory, { mode: 0o755 });
     chmodSync(this.directory, 0o755);
-    for (const path of [this.#layersDirectory, this.emptyDirectory])
-      mkdirSync(path, { mode: 0o700 });
+    mkdirSync(this.#layersDirectory, { mode: 0o700 });
   }
 
   #add(name: string, source: string | undefined, mount: (target: string) => void): void {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { processesOfBlocks } from "../../../src/host/identity/block-processes.ts";
 import { programJail } from "../../../src/host/jail/program-jail.ts";
 import { isRunning } from "../../../src/host/journal/liveness.ts";
 import { launchConfined } from "../../../src/host/launcher/launch.ts";
@@ -15,7 +17,9 @@ import {
   expectedConfinement,
   findDeviations,
 } from "../../../src/host/launcher/verify.ts";
+import { listMounts, type Mount } from "../../../src/linux/mounts.ts";
 import {
+  listProcesses,
   readDescriptors,
   readNamespaces,
   readProcessStatus,
@@ -183,21 +187,61 @@ describe("launching without rights", { skip: SKIP_UNLESS_ROOT }, () => {
   });
 
   it("lets it not outlive the process that launched it", async () => {
-    const script = fileURLToPath(new URL("launch-and-wait.ts", import.meta.url));
-    const parent = spawn(process.execPath, ["--import", "tsx", script, String(ID)], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    const line = await new Promise<string>((done) => {
-      parent.stdout.once("data", (chunk: Buffer) => done(String(chunk)));
-    });
-    const pid = Number(line);
+    const { parent, pid } = await launchElsewhere(1);
     const handle = { pid, startTime: readStartTime(pid) ?? 0n };
     assert.equal(isRunning(handle), true);
     await kill(parent);
     for (let tries = 0; isRunning(handle) && tries < 500; tries += 1) await sleep(10);
     assert.equal(isRunning(handle), false);
   });
+
+  it("leaves no process and no mount when the launcher is killed in the middle", async () => {
+    const mounts = mountsAtSite();
+    for (let round = 0; round < 5; round += 1) {
+      const { parent } = await launchElsewhere(1000);
+      await sleep(randomInt(40));
+      await kill(parent);
+      for (let tries = 0; launched().length > 0 && tries < 500; tries += 1) {
+        // Who has dropped its rights, and does not yet ask for the signal, is found as clean-up does.
+        for (const { pid } of processesOfBlocks([ID >> 16])) process.kill(pid, "SIGKILL");
+        await sleep(10);
+      }
+      assert.deepEqual(launched(), [], "processes that were on their way");
+    }
+    assert.deepEqual(mountsAtSite(), mounts);
+  });
 });
+
+/** Starts a process that launches some sleepers; resolves when the first is there. */
+async function launchElsewhere(count: number): Promise<{ parent: ChildProcess; pid: number }> {
+  const script = fileURLToPath(new URL("launch-and-wait.ts", import.meta.url));
+  const args = ["--import", "tsx", script, String(ID), String(count)];
+  const parent = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const [line] = (await once(parent.stdout, "data")) as [Buffer];
+  return { parent, pid: Number.parseInt(String(line), 10) };
+}
+
+/** Where jails are put together. */
+function mountsAtSite(): Mount[] {
+  return listMounts().filter(({ mountPoint }) => /^\/sys($|\/jail)/.test(mountPoint));
+}
+
+/** Command lines of the tools and programs of launches with our id, wherever they have come to. */
+function launched(): string[] {
+  return listProcesses()
+    .filter(
+      (pid) => readProcessStatus(pid)?.uids[0] === ID || commandOf(pid).includes(`--reuid ${ID}`),
+    )
+    .map(commandOf);
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+  } catch {
+    return "";
+  }
+}
 
 describe("a step of the launch that does not work", { skip: SKIP_UNLESS_ROOT }, () => {
   leavesNoTrace();

@@ -4,7 +4,7 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { runtimeDirectoryOf } from "../../../src/host/runtime-dir/runtime-dir.ts";
-import { type Captured, tryAs } from "../../support/captured-process.ts";
+import { type Captured, CONTROLS, PROGRAM, tryAs } from "../../support/captured-process.ts";
 import { type Pod, PodWorld } from "../../support/pod-world.ts";
 import { descriptorsOf, isHostFile, threadsOf } from "../../support/process-facts.ts";
 
@@ -31,10 +31,9 @@ test("a captured keeper reaches nothing of the host's, of its VMM's, or of anoth
 
 test("a captured VMM cannot open its own read-only files again for writing", async () => {
   const files = descriptorsOf(pod.vmmPid).filter((one) => isHostFile(one) && one.status.isFile());
+  // It is the first process of its pid namespace.
   const paths = (isWritable: boolean): string[] =>
-    files
-      .filter((one) => one.isWritable === isWritable)
-      .map(({ fd }) => `/proc/${pod.vmmPid}/fd/${fd}`);
+    files.filter((one) => one.isWritable === isWritable).map(({ fd }) => `/proc/1/fd/${fd}`);
   assert.ok(paths(false).length >= 3, "kernel, initrd, image or layers are not among its files");
   const vmm = captured(pod.vmmPid);
   const reads = paths(false).map((path) => `: <${path}`);
@@ -59,34 +58,34 @@ test("a captured VMM cannot open its own read-only files again for writing", asy
 });
 
 async function assertNothingReached(who: Captured, otherHalf: number[]): Promise<void> {
-  const strangers = [pod.shimPid, other.shimPid, other.vmmPid, other.keeperPid, ...otherHalf, 1];
+  const strangers = [pod.shimPid, other.shimPid, other.vmmPid, other.keeperPid, ...otherHalf];
   const runtimeDirectory = runtimeDirectoryOf(other.identity.vmm.uid);
-  const probes = [
-    "cat /etc/shadow",
-    ...["sandboxes", "bundles", "s", "identities"].map((name) => `ls ${join(world.runRoot, name)}`),
-    `ls ${world.runRoot}`,
-    ...[`ls ${runtimeDirectory}`, `touch ${runtimeDirectory}/x`],
-    "ls /var/lib/mukon/guest",
-    ...strangers.flatMap((pid) => [
-      `kill -0 ${pid}`,
-      `ls /proc/${pid}/fd/`,
-      `cat /proc/${pid}/environ`,
-      `: </proc/${pid}/mem`,
-    ]),
-    ...devices().map((path) => `: <${path}`),
-    ": >/proc/sys/kernel/core_pattern",
-    ": >>/etc/passwd",
-    "setpriv --reuid 0 true",
-    "setpriv --regid 0 true",
-    `setpriv --reuid ${other.identity.vmm.uid} true`,
-    `setpriv --groups ${other.identity.vmm.gid} true`,
-    "mount -t tmpfs none /mnt",
-    "hostname captured",
-    "chroot / true",
+  const places = [
+    ...["/home", "/root", "/sys", "/run", "/tmp", "/var", "/etc/passwd", "/etc/shadow", "/bin/sh"],
+    ...["sys", "kcore", "cpuinfo", "meminfo", "kallsyms"].map((name) => `/proc/${name}`),
+    ...["/..", "/proc/1/root/..", "/proc/1/cwd/.."].map((path) => `${path}/home`),
+    ...["sandboxes", "bundles", "s", "identities"].map((name) => join(world.runRoot, name)),
+    ...[runtimeDirectory, "/var/lib/mukon/guest"],
+    ...descriptorsOf(who.pid).map(({ fd }) => `/proc/1/fd/${fd}/..`),
+    ...strangers.map((pid) => `/proc/${pid}`),
   ];
-  // That the attempts themselves work, one must show that may succeed.
-  const control = "cat /etc/passwd";
-  assert.deepEqual(await tryAs(who, [control, ...probes]), [control]);
+  const probes = [
+    ...places.map((path) => `test -e ${path}`),
+    ...strangers.map((pid) => `kill -0 ${pid}`),
+    ...devices().map((path) => `: <${path}`),
+    ...["/x", "/dev/x", "/proc/1/oom_score_adj", "/etc/ld.so.cache", "/usr/x"].map(
+      (path) => `: >>${path}`,
+    ),
+    ...["0", String(other.identity.vmm.uid)].map((id) => `setpriv --reuid ${id} ${PROGRAM}`),
+    `setpriv --regid 0 ${PROGRAM}`,
+    `setpriv --groups ${other.identity.vmm.gid} ${PROGRAM}`,
+    ...["mount", "user", "pid", "net"].map((name) => `unshare --${name} ${PROGRAM}`),
+    "hostname captured",
+    `chroot / ${PROGRAM}`,
+    "pivot_root / /proc",
+  ];
+  // That the attempts themselves work, those must show that may succeed.
+  assert.deepEqual(await tryAs(who, [...CONTROLS, ...probes]), CONTROLS);
 }
 
 function captured(pid: number): Captured {

@@ -65,6 +65,24 @@ test("a setpriv that fails keeps the pod from starting, and its words are passed
   await world.assertRefused([], /LAUNCH_FAILED|CONFINEMENT_BROKEN/, { under });
 });
 
+test("a jail that cannot be finished, or is not entered, keeps the pod from starting", async () => {
+  const cases: [string, string, RegExp, RegExp][] = [
+    [
+      "mount",
+      "#!/bin/sh\necho no more mounts >&2\nexit 32\n",
+      /JAIL_NOT_BUILT/,
+      /mount .proc: no more/,
+    ],
+    ["mount", "#!/bin/sh\n", /CONFINEMENT_BROKEN|LAUNCH_FAILED/, /it has no .proc|.proc.self.fd/],
+    ["nsenter", IDLE_SETPRIV, /LAUNCH_FAILED/, /\.launch.setpriv/],
+  ];
+  for (const [tool, script, code, message] of cases) {
+    const under = withFile(`/usr/bin/${tool}`, world.executable(`${tool}.sh`, script));
+    const { stderr } = await world.assertRefused([], code, { under });
+    assert.match(stderr, message);
+  }
+});
+
 test("a node of KVM that belongs to the root group is an error that names the remedy", async () => {
   const node = join(world.directory, "kvm");
   await run(["mknod", "-m", "0660", node, "c", "10", "232"]);

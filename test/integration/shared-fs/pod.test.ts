@@ -165,6 +165,7 @@ describe("a pod whose files are the host's", () => {
       [served?.namespaces.mnt, served?.namespaces.net, served?.namespaces.user],
       ["own", "own", "own"],
     );
+    assert.deepEqual([served?.namespaces.pid, served?.root], ["own", "share"]);
     assert.equal(report.isKept, true);
   });
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { outermost } from "../../../src/host/jail/build-root.ts";
 import { readExecutable } from "../../../src/host/jail/executable.ts";
-import { deviationsOfRoot } from "../../../src/host/jail/inspect-root.ts";
+import { deviationsOfRoot, type SeenRoot } from "../../../src/host/jail/inspect-root.ts";
 import { parseLibraries } from "../../../src/host/jail/program-files.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "mukon-jail-"));
@@ -37,25 +37,31 @@ test("what is below a directory that is shown is not shown again", () => {
 test("a root that is not a jail's is noticed, whatever differs", () => {
   const jail = { paths: ["/bin/sh"], devices: ["/dev/null"] };
   const mount = (mountPoint: string, options: string[], fileSystem = "tmpfs") => {
-    return { mountPoint, fileSystem, source: "x", options };
+    return { mountPoint, fileSystem, source: "x", options, superOptions: [] };
   };
   const strict = ["ro", "nosuid", "nodev"];
   const good = [
     mount("/", strict),
     mount("/bin/sh", strict, "ext4"),
     mount("/dev/null", ["ro", "nosuid"], "devtmpfs"),
-    mount("/proc", strict, "proc"),
+    { ...mount("/proc", strict, "proc"), superOptions: ["ro", "subset=pid"] },
   ];
-  assert.deepEqual(deviationsOfRoot({ root: "/", mounts: good }, jail), []);
-  const broken: [{ root: string; mounts: typeof good } | undefined, RegExp][] = [
+  const seen = (change: { root?: string; mounts?: typeof good; outside?: string[] }) => {
+    return { root: "/jail", mounts: good, outside: ["jail"], ...change };
+  };
+  assert.deepEqual(deviationsOfRoot(seen({}), jail), []);
+  const broken: [SeenRoot | undefined, RegExp][] = [
     [undefined, /cannot be read/],
-    [{ root: "/jail", mounts: good }, /not a jail's/],
-    [{ root: "/", mounts: [mount("/", strict, "ext4"), ...good] }, /not a jail's/],
-    [{ root: "/", mounts: [mount("/", strict, "ext4")] }, /not a jail's/],
-    [{ root: "/", mounts: [...good, mount("/etc", strict)] }, /sees \/etc/],
-    [{ root: "/", mounts: [...good, mount("/bin/sh", ["rw", ...strict.slice(1)])] }, /read-only/],
-    [{ root: "/", mounts: [...good, mount("/bin/sh", ["ro", "nodev"])] }, /not nosuid/],
-    [{ root: "/", mounts: [...good, mount("/bin/sh", ["ro", "nosuid"])] }, /not nodev/],
+    [seen({ root: "/" }), /not a jail's/],
+    [seen({ outside: ["etc", "home", "jail"] }), /etc, home is beside/],
+    [seen({ mounts: [mount("/", strict, "ext4"), ...good] }), /not a jail's/],
+    [seen({ mounts: [mount("/", strict, "ext4")] }), /not a jail's/],
+    [seen({ mounts: [...good, mount("/etc", strict)] }), /sees \/etc/],
+    [seen({ mounts: [...good, mount("/bin/sh", ["rw", ...strict.slice(1)])] }), /read-only/],
+    [seen({ mounts: [...good, mount("/bin/sh", ["ro", "nodev"])] }), /not nosuid/],
+    [seen({ mounts: [...good, mount("/bin/sh", ["ro", "nosuid"])] }), /not nodev/],
+    [seen({ mounts: [...good, mount("/proc", strict, "proc")] }), /more than processes/],
+    [seen({ mounts: good.slice(0, 3) }), /no .proc/],
   ];
   for (const [seen, pattern] of broken) {
     assert.match(deviationsOfRoot(seen, jail).join("; "), pattern);

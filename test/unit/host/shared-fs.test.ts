@@ -15,8 +15,7 @@ const launch = sharedFsLaunch({
   identity,
   daemon: { path: "/usr/libexec/virtiofsd", kind: "rust" },
   settings: { cache: "auto", extraArguments: [] },
-  directory: "/run/mukon/shared/x/tree",
-  emptyDirectory: "/run/mukon/sandboxes/x/root",
+  jail: { paths: [], devices: [], shared: { directory: "/run/mukon/shared/x", at: "/shared" } },
   listener: 20,
   userNamespace: 21,
 });
@@ -32,16 +31,26 @@ test("files can have every id of the block but those of the pod's processes", ()
   for (const id of [0, 1000, 65_532 - 13, 65_534, 65_535]) assert.ok(inside.has(id), String(id));
 });
 
-test("the chain makes a mount namespace, then its root, then enters the user namespace", () => {
-  const chain = confinementChain(launch);
+test("the chain waits for its jail, enters it and the user namespace, then drops the rest", () => {
+  const chain = confinementChain(launch, { doorPath: "/proc/1/fd/9" });
   const at = (word: RegExp): number => chain.findIndex((item) => word.test(item));
-  const order = [/unshare$/, /^--mount$/, /sh$/, /nsenter$/, /setpriv$/, /virtiofsd$/];
+  const order = [
+    /unshare$/,
+    /sh$/,
+    /^.proc.1.fd.9$/,
+    /nsenter$/,
+    /^--user=/,
+    /^.\.launch.setpriv$/,
+    /virtiofsd$/,
+  ];
   const places = order.map(at);
-  assert.ok(
-    places.every((place) => place >= 0),
+  assert.ok(places[0] === 0, chain.join(" "));
+  assert.deepEqual(
+    places,
+    places.toSorted((a, b) => a - b),
     chain.join(" "),
   );
-  assert.ok(at(/nsenter$/) > at(/^mukon-mount-root$/) && at(/nsenter$/) < at(/^--nnp$/));
+  assert.ok(at(/^--nnp$/) > at(/^.\.launch.setpriv$/));
   const bounding = chain.find((word) => word.startsWith("--bounding-set=")) ?? "";
   assert.match(bounding, /^--bounding-set=-all,\+chown/);
   assert.doesNotMatch(bounding, /sys_admin|net_|dac_read|ptrace/);
@@ -64,7 +73,7 @@ test("each fact of a virtiofsd that is other than promised is noticed", () => {
     },
     capabilities: { ...none, permitted: 0x8800_00dbn, effective: 0x8800_00dbn },
   };
-  const names = ["net", "ipc", "uts", "user", "mnt"] as const;
+  const names = ["net", "ipc", "uts", "mnt", "pid", "user"] as const;
   const all = (value: string) => Object.fromEntries(names.map((name) => [name, value]));
   const facts = (
     change: Partial<typeof good>,
@@ -90,7 +99,7 @@ test("each fact of a virtiofsd that is other than promised is noticed", () => {
   assert.deepEqual(facts({}, undefined, { ...all("own"), user: "host" }), ["namespace"]);
   assert.deepEqual(facts({}, undefined, { ...all("own"), mnt: "host" }), ["namespace"]);
   const expected = expectedConfinement(launch, { seccomp: "filter" });
-  assert.deepEqual(expected.ownNamespaces, ["net", "ipc", "uts", "user", "mnt"]);
+  assert.deepEqual(expected.ownNamespaces, ["net", "ipc", "uts", "mnt", "pid", "user"]);
 });
 
 test("both virtiofsd get the same meaning in their own words", () => {
