@@ -16,6 +16,8 @@ export interface AgentSpecOptions {
   readonly isSeccompWanted?: boolean;
   /** Paths in the guest by destination, for mounts whose sources are on the host. */
   readonly guestSources?: ReadonlyMap<string, string>;
+  /** Paths in the container of block devices that the guest has been given. */
+  readonly blockDevices?: readonly string[];
 }
 
 export interface AgentSpec {
@@ -42,7 +44,9 @@ export function toAgentSpec(spec: OciSpec, options: AgentSpecOptions): AgentSpec
   const { mounts, dropped } = toAgentMounts(spec.mounts ?? [], options.guestSources ?? new Map());
   const linux = spec.linux ?? {};
   const pid = linux.namespaces?.find(({ type }) => type === "pid");
-  const devices = (linux.devices ?? []).filter(isUsableInGuest);
+  const isUsable = (device: OciDevice): boolean =>
+    isUsableInGuest(device) || options.blockDevices?.includes(device.path) === true;
+  const devices = (linux.devices ?? []).filter(isUsable);
   const agentSpec = create(SpecSchema, {
     Version: spec.ociVersion,
     ...(spec.process && { Process: toAgentProcess(spec.process) }),
@@ -62,7 +66,7 @@ export function toAgentSpec(spec: OciSpec, options: AgentSpecOptions): AgentSpec
     warnings: [
       ...dropped.map((path) => `The mount on ${path} is left out: its source is on the host.`),
       ...(linux.devices ?? [])
-        .filter((device) => !isUsableInGuest(device))
+        .filter((device) => !isUsable(device))
         .map(({ path }) => `The device ${path} is left out: it is the host's.`),
     ],
   };

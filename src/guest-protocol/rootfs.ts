@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { MukonError } from "../errors/mukon-error.ts";
 import { type Storage, StorageSchema } from "../generated/agent/agent_pb.ts";
 import { checkedContainerId } from "./container-id.ts";
+import { diskStorage } from "./disks.ts";
 
 /** A disk as the guest sees it. */
 export interface GuestDisk {
@@ -28,7 +29,6 @@ export interface RootfsStorages {
 /** What overlayfs takes in one mount of a page of options, and PCI ports at hand, with room. */
 const MAX_LAYERS = 32;
 const PCI_PATH = /^[0-9a-f]{2}(\/[0-9a-f]{2})*$/;
-const VOLUMES = "/run/kata-containers/virtual-volumes";
 const CREATE_DIRECTORY = "io.katacontainers.volume.overlayfs.create_directory";
 
 /**
@@ -42,10 +42,14 @@ const CREATE_DIRECTORY = "io.katacontainers.volume.overlayfs.create_directory";
 export function rootfsStorages(request: RootfsRequest): RootfsStorages {
   const id = checkedContainerId(request.containerId);
   checkDisks(request);
-  const rootPath = `/run/kata-containers/${id}/rootfs`;
-  const layers = request.layers.map((layer) => diskStorage(layer, "erofs"));
+  const rootPath = rootPathOf(id);
+  const layers = request.layers.map(({ source }) =>
+    diskStorage({ source, fileSystem: "erofs", readOnly: true }),
+  );
   const upper =
-    request.scratch === undefined ? memoryStorage(id) : diskStorage(request.scratch, "ext4");
+    request.scratch === undefined
+      ? memoryStorage(id)
+      : diskStorage({ source: request.scratch.source, fileSystem: "ext4", readOnly: false });
   const upperPath = `${upper.mountPoint}/upper`;
   const workPath = `${upper.mountPoint}/work`;
   const lowerPaths = layers.map(({ mountPoint }) => mountPoint).reverse();
@@ -58,6 +62,21 @@ export function rootfsStorages(request: RootfsRequest): RootfsStorages {
     options: [`lowerdir=${lowerPaths.join(":")}`, `upperdir=${upperPath}`, `workdir=${workPath}`],
   });
   return { storages: [...layers, upper, overlay], rootPath };
+}
+
+/** A disk that is the root file system by itself, as devmapper's snapshots are. */
+export function rootDiskStorages(request: {
+  containerId: string;
+  disk: GuestDisk & { readOnly: boolean };
+}): RootfsStorages {
+  const rootPath = rootPathOf(checkedContainerId(request.containerId));
+  const { source, readOnly } = request.disk;
+  const disk = { source, readOnly, fileSystem: "ext4", mountPoint: rootPath } as const;
+  return { storages: [diskStorage(disk)], rootPath };
+}
+
+function rootPathOf(containerId: string): string {
+  return `/run/kata-containers/${containerId}/rootfs`;
 }
 
 function checkDisks({ layers, scratch }: RootfsRequest): void {
@@ -77,16 +96,6 @@ function invalid(reason: string): MukonError {
     "ROOTFS_LAYERS_INVALID",
     `The layers of the container cannot be put together: ${reason}.`,
   );
-}
-
-function diskStorage({ source }: GuestDisk, fileSystem: "erofs" | "ext4"): Storage {
-  return create(StorageSchema, {
-    driver: "blk",
-    source,
-    fstype: fileSystem,
-    options: fileSystem === "erofs" ? ["ro"] : [],
-    mountPoint: `${VOLUMES}/${Buffer.from(source).toString("base64url")}`,
-  });
 }
 
 /** A file system of its own, so that a container that fills it does not fill the agent's /run. */

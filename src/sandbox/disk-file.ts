@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import type { Configuration } from "../config/keys/registry.ts";
 import { MukonError } from "../errors/mukon-error.ts";
+import type { MethodParams } from "./messages/methods.ts";
 
 /**
  * Opens what is to be a disk: a regular file or a block device. The descriptor can do no more than
@@ -21,4 +23,13 @@ export function openDisk(path: string, options: { readOnly: boolean }): number {
   if (status.isFile() || status.isBlockDevice()) return descriptor;
   closeSync(descriptor);
   throw new MukonError("DISK_INVALID", `The disk ${path} is neither a file nor a block device.`);
+}
+
+/** How QEMU is to read and write disks, by the configuration. */
+export function diskSettings(
+  settings: Configuration["hypervisor"]["qemu"],
+): Pick<MethodParams<"attachDisk">, "aio" | "cache"> {
+  const { blockDeviceCacheSet, blockDeviceCacheDirect, blockDeviceCacheNoflush } = settings;
+  const cache = { direct: blockDeviceCacheDirect, noFlush: blockDeviceCacheNoflush };
+  return { aio: settings.blockDeviceAio, ...(blockDeviceCacheSet ? { cache } : {}) };
 }

@@ -80,6 +80,7 @@ export class KeeperClient {
   saveState = this.#method("saveState");
   prepareSandbox = this.#method("prepareSandbox");
   attachDisk = this.#method("attachDisk");
+  resizeDisk = this.#method("resizeDisk");
   detachDisk = this.#method("detachDisk");
   attachCard = this.#method("attachCard");
   setUpNetwork = this.#method("setUpNetwork");

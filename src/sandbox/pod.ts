@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { closeSync } from "node:fs";
 import type { Configuration } from "../config/keys/registry.ts";
-import type { MukonError } from "../errors/mukon-error.ts";
+import { asMukonError, MukonError } from "../errors/mukon-error.ts";
 import type { Journal } from "../host/journal/journal.ts";
-import { openDisk } from "./disk-file.ts";
+import { diskSettings, openDisk } from "./disk-file.ts";
 import type { KeeperClient } from "./keeper-client.ts";
 import type { Loss } from "./loss.ts";
 import { tearDownOwn } from "./pod-journal.ts";
@@ -70,8 +70,15 @@ export class Pod {
       if (!options.readOnly) this.expectWrites();
       const diskId = `d${this.#disks}`;
       const { readOnly } = options;
-      const { source } = await this.keeper.attachDisk({ diskId, readOnly }, [descriptor]);
+      const settings = diskSettings(this.configuration.hypervisor.qemu);
+      const request = { diskId, readOnly, ...settings };
+      const { source } = await this.keeper.attachDisk(request, [descriptor]);
       return { diskId, source };
+    } catch (error) {
+      // The keeper knows no paths.
+      const { code, message, hint } = asMukonError(error);
+      if (!/^(VMM|QMP)_/.test(code)) throw error;
+      throw new MukonError(code, `${path}: ${message}`, { hint, cause: error });
     } finally {
       closeSync(descriptor);
     }

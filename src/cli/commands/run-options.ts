@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isAbsolute, resolve } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
+import type { OciMount } from "../../guest-protocol/oci-spec.ts";
 import type { PortMapping } from "../../host/cni/plugin.ts";
+import { bindMount } from "../container/bind-mount.ts";
 import { checkContainerName } from "../container/identifier.ts";
 import { parsePairs } from "../io/pairs.ts";
 import { type ByteRange, parseBytes, parseCount, parseDuration, usage } from "../io/quantities.ts";
+import { parseDevice, parseMount } from "./disk-options.ts";
 import { parseNameServer, parseNetwork, parsePort } from "./network-options.ts";
 
 /** The options of `mukon run` as commander gives them. */
@@ -32,16 +35,11 @@ export interface RawRunOptions {
   pull?: string;
   rootfs?: string;
   volume?: string[];
+  mount?: string[];
+  device?: string[];
   network?: string;
   publish?: string[];
   dns?: string[];
-}
-
-/** A file or directory of the host's, and where the container sees it. */
-export interface VolumeOption {
-  source: string;
-  destination: string;
-  readOnly: boolean;
 }
 
 /** The same, checked and with units. */
@@ -68,7 +66,8 @@ export interface RunOptions {
   timeoutMs?: number;
   pull: "missing" | "always" | "never";
   rootfs?: string;
-  volumes: VolumeOption[];
+  /** Of files, directories and disks of the host's, and of tmpfs. */
+  mounts: OciMount[];
   /** `none`, the path of a network namespace, or the name of a CNI network. */
   network: string;
   ports: PortMapping[];
@@ -107,7 +106,11 @@ export function checkRunOptions(raw: RawRunOptions): RunOptions {
     configurationFile: raw.config,
     timeoutMs: given(raw.timeout, (text) => parseDuration("--timeout", text)),
     rootfs: raw.rootfs,
-    volumes: (raw.volume ?? []).map(parseVolume),
+    mounts: [
+      ...(raw.volume ?? []).map(parseVolume),
+      ...(raw.mount ?? []).map(parseMount),
+      ...(raw.device ?? []).map(parseDevice),
+    ],
     network: parseNetwork(raw.network ?? "none"),
     ports: (raw.publish ?? []).map(parsePort),
     nameServers: (raw.dns ?? []).map(parseNameServer),
@@ -130,7 +133,7 @@ function checkHostname(text: string): string {
   return text;
 }
 
-function parseVolume(text: string): VolumeOption {
+function parseVolume(text: string): OciMount {
   const [source = "", destination = "", mode, ...more] = text.split(":");
   const isKnown = mode === undefined || mode === "ro" || mode === "rw";
   if (source === "" || !isAbsolute(destination) || !isKnown || more.length > 0) {
@@ -140,7 +143,7 @@ function parseVolume(text: string): VolumeOption {
       "HOST:CONTAINER or HOST:CONTAINER:ro, paths, the second absolute",
     );
   }
-  return { source: resolve(source), destination, readOnly: mode === "ro" };
+  return bindMount(resolve(source), destination, mode ?? "rw");
 }
 
 function checkDirectory(text: string): string {

@@ -44,7 +44,17 @@ export function addRunCommand(program: Command): void {
     )
     .option(
       "-v, --volume <HOST:CONTAINER[:ro]>",
-      "mount a small file, or a small directory read-only, of this host",
+      "let it see a file, directory or block device of this host",
+      collect,
+    )
+    .option(
+      "--mount <type=…,source=…,target=…>",
+      "the same, written as Docker's; also what is on a disk: type=ext4 or erofs, and tmpfs",
+      collect,
+    )
+    .option(
+      "--device <HOST[:CONTAINER[:r|rw]]>",
+      "give it a block device, or a disk image as one",
       collect,
     )
     .option(

@@ -74,7 +74,7 @@ export async function createBundle(
       terminal: input.terminal,
       readOnly: options.readOnly,
       annotations: options.annotations,
-      volumes: [...network.mounts, ...options.volumes],
+      mounts: [...network.mounts, ...options.mounts],
       memoryBytes: options.memoryBytes,
       cpus: options.cpus,
       pidsLimit: options.pidsLimit,

@@ -3,9 +3,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { isAbsolute } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
+import type { OciMount } from "../../guest-protocol/oci-spec.ts";
 import { attachToNetwork, detachFromNetwork } from "../../host/cni/attachment.ts";
 import { findNetwork } from "../../host/cni/networks.ts";
 import type { PortMapping } from "../../host/cni/plugin.ts";
+import { bindMount } from "./bind-mount.ts";
 import { bundlePaths } from "./paths.ts";
 
 /** What `mukon run` was told about the network. */
@@ -20,7 +22,7 @@ export interface NetworkChoice {
 export interface BundleNetwork {
   /** Path of the network namespace; none: no network. */
   namespace?: string;
-  mounts: { source: string; destination: string; readOnly: boolean }[];
+  mounts: OciMount[];
 }
 
 /**
@@ -54,7 +56,7 @@ export async function joinNetwork(
     namespace,
     mounts: [
       resolvConf(id, nameServers, result.dns?.nameservers ?? []),
-      { source: paths.hosts, destination: "/etc/hosts", readOnly: true },
+      bindMount(paths.hosts, "/etc/hosts", "rw"),
     ],
   };
 }
@@ -64,16 +66,12 @@ export async function leaveNetwork(id: string): Promise<void> {
   await detachFromNetwork(bundlePaths(id).network);
 }
 
-function resolvConf(
-  id: string,
-  wanted: readonly string[],
-  ofNetwork: readonly string[],
-): BundleNetwork["mounts"][number] {
+function resolvConf(id: string, wanted: readonly string[], ofNetwork: readonly string[]): OciMount {
   const source = bundlePaths(id).resolvConf;
   const servers = [wanted, ofNetwork, hostNameServers()].find((list) => list.length > 0) ?? [];
   const lines = servers.map((server) => `nameserver ${server}\n`);
   writeFileSync(source, lines.join(""), { mode: 0o600 });
-  return { source, destination: "/etc/resolv.conf", readOnly: true };
+  return bindMount(source, "/etc/resolv.conf", "rw");
 }
 
 /** Those that a container could reach: the host's loopback is not the container's. */

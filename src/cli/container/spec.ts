@@ -6,7 +6,7 @@ import {
   MASKED_PATHS,
   READONLY_PATHS,
 } from "../../guest-protocol/oci/docker-defaults.ts";
-import type { OciProcess, OciSpec } from "../../guest-protocol/oci-spec.ts";
+import type { OciMount, OciProcess, OciSpec } from "../../guest-protocol/oci-spec.ts";
 
 /** Everything about a container that its user chose, or that its image says. */
 export interface ContainerChoices {
@@ -25,7 +25,7 @@ export interface ContainerChoices {
   annotations: Record<string, string>;
   /** Path of the network namespace that the pod is seen in; none: it has no network. */
   networkNamespace?: string | undefined;
-  volumes?: readonly { source: string; destination: string; readOnly: boolean }[];
+  mounts?: readonly OciMount[];
 }
 
 /** CPU quotas are given per this period. */
@@ -46,13 +46,7 @@ export function makeSpec(choices: ContainerChoices): OciSpec {
     },
     root: { path: "rootfs", readonly: choices.readOnly },
     hostname: choices.hostname,
-    mounts: [
-      ...DEFAULT_MOUNTS,
-      ...(choices.volumes ?? []).map(({ source, destination, readOnly }) => ({
-        ...{ source, destination, type: "bind" },
-        options: ["rbind", "rprivate", readOnly ? "ro" : "rw"],
-      })),
-    ],
+    mounts: [...DEFAULT_MOUNTS, ...(choices.mounts ?? [])],
     linux: {
       namespaces: [
         ...["pid", "ipc", "uts", "mount", "cgroup"].map((type) => ({ type })),

@@ -37,25 +37,26 @@ export const QEMU_DEVICE_KEYS = {
     about: "The kind of disk the guest sees.",
     annotation: {},
   }),
-  blockDeviceAio: accepted({
+  blockDeviceAio: active({
     kind: choice("threads", "native", "io_uring"),
     default: "threads",
-    about: "How QEMU reads and writes disks.",
+    about:
+      "How QEMU reads and writes disks. `native` bypasses the host's page cache, whatever the next settings say.",
     annotation: {},
   }),
-  blockDeviceCacheSet: accepted({
+  blockDeviceCacheSet: active({
     kind: flag(),
     default: false,
     about: "Whether the two settings that follow apply.",
     annotation: {},
   }),
-  blockDeviceCacheDirect: accepted({
+  blockDeviceCacheDirect: active({
     kind: flag(),
     default: false,
     about: "Bypass the host's page cache.",
     annotation: {},
   }),
-  blockDeviceCacheNoflush: accepted({
+  blockDeviceCacheNoflush: active({
     kind: flag(),
     default: false,
     about: "Ignore the guest's flushes.",

@@ -11,6 +11,8 @@ export const VMM_CODES = {
   VMM_SLOTS_EXHAUSTED: "No free slot is left in the virtual machine for another device.",
   VMM_DISK_UNKNOWN: "The virtual machine has no disk of this name.",
   VMM_DISK_BUSY: "A disk of this name is there already, or the guest did not give it back in time.",
+  VMM_DISK_LOCKED:
+    "Another VM, or a program that locks as QEMU does, has the disk open for writing.",
   VMM_DISK_ACCESS: "The descriptor of a disk is open for more, or less, than the disk may do.",
   VMM_STATE_FAILED: "The state of a virtual machine could not be saved, or not be loaded.",
   VMM_MEMORY_REFUSED: "The guest did not take the memory that was added to it.",

@@ -3,8 +3,13 @@ import { MukonError } from "../../errors/mukon-error.ts";
 import { toAgentProcess } from "../../guest-protocol/agent-process.ts";
 import { toAgentResources } from "../../guest-protocol/agent-resources.ts";
 import { toAgentSpec } from "../../guest-protocol/agent-spec.ts";
+import { diskParts } from "../../guest-protocol/disks.ts";
 import { parseOciProcess, parseOciResources, parseOciSpec } from "../../guest-protocol/oci-spec.ts";
-import { type RootfsStorages, rootfsStorages } from "../../guest-protocol/rootfs.ts";
+import {
+  type RootfsStorages,
+  rootDiskStorages,
+  rootfsStorages,
+} from "../../guest-protocol/rootfs.ts";
 import { sharedFsStorage, sharedPath, volumePath } from "../../guest-protocol/volumes.ts";
 import type { MethodParams, Stdio } from "../../sandbox/messages/methods.ts";
 import type { Handlers } from "../control/handlers.ts";
@@ -110,7 +115,7 @@ async function createContainer(
   params: Parameters<Handlers["createContainer"]>[0],
   descriptors: readonly number[],
 ): Promise<void> {
-  const { containerId, stdio, timeoutMs, volumes = [] } = params;
+  const { containerId, stdio, timeoutMs, volumes = [], disks = [] } = params;
   const { agent } = context.guest;
   const address = { containerId, execId: containerId };
   const init = openProcess(context, { address, execId: "", stdio }, descriptors);
@@ -124,21 +129,26 @@ async function createContainer(
     const { storages, rootPath } = storagesOf(params);
     const parsed = parseOciSpec(params.spec);
     const process = parsed.process && { ...parsed.process, terminal: stdio.terminal };
-    const guestSources = new Map(
-      volumes.map(({ destination, volume, isShared }) => [
+    const own = diskParts(disks);
+    const guestSources = new Map([
+      ...volumes.map(({ destination, volume, isShared }): [string, string] => [
         destination,
         isShared === true ? sharedPath(volume) : volumePath(volume),
       ]),
-    );
+      ...own.guestSources,
+    ]);
     const wanted = toAgentSpec(
       { ...parsed, ...(process && { process }) },
-      { rootPath, guestSources },
+      { rootPath, guestSources, blockDevices: own.devices.map((one) => one.containerPath) },
     );
     for (const warning of wanted.warnings) context.logger.warn(warning, { containerId });
     const { spec, sandboxPidns } = wanted;
     const call = agent.call(
       "createContainer",
-      { ...address, storages, OCI: spec, sandboxPidns },
+      {
+        ...{ ...address, OCI: spec, sandboxPidns, devices: own.devices },
+        storages: [...storages, ...own.storages],
+      },
       timeoutMs === undefined ? {} : { timeoutMs },
     );
     await askingToRun("create the container", call);
@@ -149,11 +159,14 @@ async function createContainer(
 }
 
 function storagesOf(params: MethodParams<"createContainer">): RootfsStorages {
-  const { containerId, layers, scratch, sharedRootfs, volumes = [] } = params;
+  const { containerId, layers, scratch, rootDisk, sharedRootfs, volumes = [] } = params;
   if (sharedRootfs !== undefined) {
     return { storages: [sharedFsStorage()], rootPath: sharedPath(sharedRootfs) };
   }
-  const { storages, rootPath } = rootfsStorages({ containerId, layers, scratch });
+  const { storages, rootPath } =
+    rootDisk === undefined
+      ? rootfsStorages({ containerId, layers, scratch })
+      : rootDiskStorages({ containerId, disk: rootDisk });
   const isSharing = volumes.some(({ isShared }) => isShared);
   return { storages: isSharing ? [sharedFsStorage(), ...storages] : storages, rootPath };
 }

@@ -16,6 +16,7 @@ type SandboxHandlers = Pick<
   | "saveState"
   | "prepareSandbox"
   | "attachDisk"
+  | "resizeDisk"
   | "detachDisk"
   | "attachSharedFs"
   | "destroySandbox"
@@ -42,13 +43,17 @@ export function sandboxRequests(context: KeeperContext): SandboxHandlers {
       }
     },
     prepareSandbox: async (params) => ({ stages: await prepare(context, params) }),
-    attachDisk: async ({ diskId, readOnly }, descriptors) => {
+    attachDisk: async (params, descriptors) => {
       try {
-        const disk = { diskId, readOnly, descriptor: descriptors[0] ?? -1 };
+        const disk = { ...params, descriptor: descriptors[0] ?? -1 };
         return { source: (await guest.disks.attach(disk)).pciPath };
       } finally {
         closeAll(descriptors);
       }
+    },
+    resizeDisk: async ({ diskId, sizeBytes }) => {
+      await guest.disks.resize(diskId, sizeBytes);
+      return {};
     },
     detachDisk: async ({ diskId }) => {
       await guest.disks.detach(diskId);

@@ -62,8 +62,19 @@ export const METHODS = {
     result: v.strictObject({ stages: Stages }),
   },
   attachDisk: {
-    params: v.strictObject({ diskId: DiskIdentifier, readOnly: v.boolean() }),
+    params: v.strictObject({
+      diskId: DiskIdentifier,
+      readOnly: v.boolean(),
+      /** How QEMU reads and writes it; Kata's words. */
+      aio: v.optional(v.picklist(["threads", "native", "io_uring"])),
+      cache: v.optional(v.strictObject({ direct: v.boolean(), noFlush: v.boolean() })),
+    }),
     result: v.strictObject({ source: DiskSource }),
+  },
+  /** The disk has grown, on the host, to this size. */
+  resizeDisk: {
+    params: v.strictObject({ diskId: DiskIdentifier, sizeBytes: Count }),
+    result: Nothing,
   },
   detachDisk: { params: v.strictObject({ diskId: DiskIdentifier }), result: Nothing },
   /** Brings the descriptor of a tap device, and perhaps that of /dev/vhost-net. */
@@ -100,6 +111,22 @@ export const METHODS = {
       /** Disks; none: the root file system is shared, see `sharedRootfs`. */
       layers: v.pipe(v.array(v.strictObject({ source: DiskSource })), v.maxLength(MAX_LAYERS)),
       scratch: v.optional(v.strictObject({ source: DiskSource })),
+      /** A disk with an ext4 file system that is the root file system by itself. */
+      rootDisk: v.optional(v.strictObject({ source: DiskSource, readOnly: v.boolean() })),
+      /** Disks beside it: as devices, or mounted where they have a file system. */
+      disks: v.optional(
+        v.pipe(
+          v.array(
+            v.strictObject({
+              source: DiskSource,
+              destination: v.pipe(v.string(), v.maxLength(4096)),
+              readOnly: v.boolean(),
+              fileSystem: v.optional(v.picklist(["ext4", "erofs"])),
+            }),
+          ),
+          v.maxLength(MAX_VOLUMES),
+        ),
+      ),
       /** Name in the shared file system. */
       sharedRootfs: v.optional(Identifier),
       /** Where in the container the volumes go that it has been sent. */

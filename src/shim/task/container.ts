@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { MukonError } from "../../errors/mukon-error.ts";
-import type { PodDisk } from "../../sandbox/pod.ts";
+import type { AttachedDisks } from "./attached-disks.ts";
 import type { TaskProcess } from "./process.ts";
 import type { ContainerShares } from "./shares.ts";
 import type { VolumeCopies } from "./volume-copies.ts";
@@ -13,7 +13,7 @@ export interface Container {
   isSandbox: boolean;
   init: TaskProcess;
   execs: Map<string, TaskProcess>;
-  disks: PodDisk[];
+  disks: AttachedDisks;
   volumes: VolumeCopies;
   shares: ContainerShares;
   /** What the client takes for its process id; the VMM's. */

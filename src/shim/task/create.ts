@@ -3,15 +3,16 @@ import { podTypeOf } from "../../config/annotations/pod-type.ts";
 import { MukonError } from "../../errors/mukon-error.ts";
 import type { OciSpec } from "../../guest-protocol/oci-spec.ts";
 import { Steps } from "../../logging/steps.ts";
-import type { PodDisk } from "../../sandbox/pod.ts";
 import { createdEvent } from "../events/task-events.ts";
 import { hasConfiguration, type RuntimeOptions } from "../options.ts";
+import { AttachedDisks, type ContainerDisk, type RootDisks } from "./attached-disks.ts";
 import { hostnameOf, networkNamespaceOf, readBundleSpec, sizingOf } from "./bundle-spec.ts";
 import type { Container } from "./container.ts";
 import type { TaskContext } from "./context.ts";
+import { planDisks, type WantedDisk } from "./disks.ts";
 import type { Exits } from "./exits.ts";
 import { type StreamPaths, TaskProcess } from "./process.ts";
-import { planRootfs, type Rootfs, type RootfsDisks, type TaskMount } from "./rootfs.ts";
+import { planRootfs, type Rootfs, type TaskMount } from "./rootfs.ts";
 import { ContainerShares } from "./shares.ts";
 import { type OpenStreams, openStreams } from "./stdio.ts";
 import type { TaskPod } from "./task-pod.ts";
@@ -37,6 +38,7 @@ interface Wanted extends CreateRequest {
   spec: OciSpec;
   rootfsPlan: Rootfs;
   volumes: VolumePlan;
+  wantedDisks: WantedDisk[];
   isSandbox: boolean;
 }
 
@@ -74,7 +76,7 @@ export async function createContainer(
 }
 
 function readRequest(context: TaskContext, request: CreateRequest): Wanted {
-  const spec = readBundleSpec(request.bundle);
+  const { spec, disks: wantedDisks } = planDisks(readBundleSpec(request.bundle));
   const type = podTypeOf(spec.annotations ?? {});
   const isSandbox = type.type !== "container";
   if (isSandbox && (request.id !== context.id || context.pod !== undefined)) {
@@ -82,7 +84,7 @@ function readRequest(context: TaskContext, request: CreateRequest): Wanted {
   }
   const bundle = { directory: request.bundle, rootPath: spec.root?.path };
   const rootfsPlan = planRootfs(request.rootfs, bundle);
-  return { ...request, spec, rootfsPlan, volumes: planVolumes(spec), isSandbox };
+  return { ...request, spec, rootfsPlan, volumes: planVolumes(spec), wantedDisks, isSandbox };
 }
 
 function requirePod(context: TaskContext): TaskPod {
@@ -139,7 +141,7 @@ async function createWithPod(
 /** Of later containers of a pod nothing is known yet. */
 function mayShare({ rootfsPlan, volumes, spec }: Wanted): boolean {
   const isPod = podTypeOf(spec.annotations ?? {}).type === "sandbox";
-  return isPod || rootfsPlan.kind !== "disks" || volumes.shares.length > 0;
+  return isPod || !["disks", "disk"].includes(rootfsPlan.kind) || volumes.shares.length > 0;
 }
 
 async function createInPod(
@@ -149,7 +151,7 @@ async function createInPod(
 ): Promise<Container> {
   const { id, bundle, spec, isSandbox } = wanted;
   const steps = new Steps("shim");
-  const disks: PodDisk[] = [];
+  const disks = new AttachedDisks(pod, context.log);
   const volumes = new VolumeCopies(id, { keeper: pod.keeper, log: context.log });
   const shares = new ContainerShares(id, { shares: pod.shares, log: context.log });
   try {
@@ -177,8 +179,12 @@ async function createInPod(
       pid: pod.vmmPid,
     };
     context.containers.add(container);
-    void init.exited.then(() => volumes.close());
+    void init.exited.then(() => {
+      volumes.close();
+      disks.close();
+    });
     volumes.follow();
+    disks.followSizes();
     if (isInputClosed) pod.keeper.closeStdin({ containerId: id }).catch(() => {});
     return container;
   } catch (error) {
@@ -187,7 +193,7 @@ async function createInPod(
     if (!isSandbox) {
       await volumes.remove();
       shares.remove();
-      await detachDisks(pod, disks, context);
+      await disks.detach();
     }
     throw error;
   }
@@ -202,7 +208,7 @@ interface ContainerParts {
   wanted: Wanted;
   volumes: VolumeCopies;
   shares: ContainerShares;
-  disks: PodDisk[];
+  disks: AttachedDisks;
   steps: Steps;
 }
 
@@ -211,7 +217,7 @@ async function provideFiles(
   pod: TaskPod,
   context: TaskContext,
   { wanted, volumes, shares, disks, steps }: ContainerParts,
-): Promise<Awaited<ReturnType<typeof attachDisks>> & { sharedRootfs?: string }> {
+): Promise<RootDisks & { disks: ContainerDisk[]; sharedRootfs?: string }> {
   const plan = volumePlanFor(pod, wanted);
   for (const warning of plan.warnings) context.log.warn(warning, { containerId: wanted.id });
   await steps.run("volumes", () => volumes.copy(plan.copies));
@@ -221,37 +227,9 @@ async function provideFiles(
     return rootfs;
   });
   if (sharedRootfs !== undefined || plan.shares.length > 0) pod.expectWrites();
-  const attached = await steps.run("disks", () => attachDisks(pod, wanted.rootfsPlan, disks));
+  const attached = await steps.run("disks", async () => ({
+    ...(await disks.attachRoot(wanted.rootfsPlan)),
+    disks: await disks.attachVolumes(wanted.wantedDisks),
+  }));
   return { ...attached, ...(sharedRootfs === undefined ? {} : { sharedRootfs }) };
-}
-
-/** Notes each disk in `attached` as soon as it is one. */
-async function attachDisks(
-  pod: TaskPod,
-  files: Rootfs | RootfsDisks,
-  attached: PodDisk[],
-): Promise<{ layers: { source: string }[]; scratch?: { source: string } }> {
-  if (!("layers" in files)) return { layers: [] };
-  const attach = async (path: string, readOnly: boolean): Promise<{ source: string }> => {
-    const disk = await pod.attachDisk(path, { readOnly });
-    attached.push(disk);
-    return { source: disk.source };
-  };
-  const layers: { source: string }[] = [];
-  for (const path of files.layers) layers.push(await attach(path, true));
-  if (files.scratch === undefined) return { layers };
-  return { layers, scratch: await attach(files.scratch, false) };
-}
-
-/** A disk that the guest does not let go of stays plugged in, unused; that is no failure. */
-export async function detachDisks(
-  pod: TaskPod,
-  disks: readonly PodDisk[],
-  context: TaskContext,
-): Promise<void> {
-  for (const { diskId } of disks.toReversed()) {
-    await pod.keeper.detachDisk({ diskId }).catch((error: unknown) => {
-      context.log.warn("a disk could not be unplugged", { diskId, error });
-    });
-  }
 }

@@ -23,12 +23,13 @@ export interface RootfsDisks {
 /** How a container's root file system reaches the guest: as disks, or through virtio-fs. */
 export type Rootfs =
   | ({ kind: "disks" } & RootfsDisks)
+  | { kind: "disk"; path: string; readOnly: boolean }
   | { kind: "overlay"; overlay: OverlayLayers }
   | { kind: "bind"; bind: SharedBind };
 
 /**
- * Reads the mounts of a Create: EROFS images with at most one writable ext4 disk, or one overlay, or
- * one bind mount. Without any, the root file system is the directory that the bundle's spec names.
+ * Reads the mounts of a Create: EROFS images with at most one writable ext4 disk, or one ext4 disk, or
+ * one overlay, or one bind mount. Without any, the root file system is the directory that the bundle's spec names.
  * @throws ROOTFS_UNSUPPORTED, naming the mount
  */
 export function planRootfs(
@@ -38,6 +39,10 @@ export function planRootfs(
   const [first, ...others] = mounts;
   if (first === undefined) return bundleRootfs(bundle);
   if (others.length > 0 || first.type === "erofs") return { kind: "disks", ...readDisks(mounts) };
+  if (first.type === "ext4") {
+    const [path, readOnly] = [absolute(first), first.options.includes("ro")];
+    return { kind: "disk", path, readOnly };
+  }
   if (first.type === "overlay") return { kind: "overlay", overlay: readOverlay(first) };
   const isBind = first.options.includes("bind") || first.options.includes("rbind");
   if (first.type === "bind" || isBind) return { kind: "bind", bind: readBind(first) };
@@ -53,9 +58,8 @@ function bundleRootfs(bundle: { directory: string; rootPath: string | undefined 
 }
 
 function readBind({ source, options }: TaskMount): SharedBind {
-  if (!isAbsolute(source)) throw unsupported(`the source of the bind mount is "${source}"`);
   return {
-    source,
+    source: absolute({ type: "bind", source }),
     isReadOnly: options.includes("ro"),
     isRecursive: options.includes("rbind"),
   };
@@ -65,7 +69,7 @@ function readDisks(mounts: readonly TaskMount[]): RootfsDisks {
   const layers: string[] = [];
   let scratch: string | undefined;
   for (const { type, source, options } of mounts) {
-    if (!isAbsolute(source)) throw unsupported(`the source of the ${type} mount is "${source}"`);
+    absolute({ type, source });
     const isWritable = options.includes("rw") && !options.includes("ro");
     if (type === "erofs") layers.push(source);
     else if (type === "ext4" && isWritable && scratch === undefined) scratch = source;
@@ -75,12 +79,17 @@ function readDisks(mounts: readonly TaskMount[]): RootfsDisks {
   return { layers, scratch };
 }
 
+function absolute({ type, source }: Pick<TaskMount, "type" | "source">): string {
+  if (isAbsolute(source)) return source;
+  throw unsupported(`the source of the ${type} mount is "${source}"`);
+}
+
 function unsupported(why: string): MukonError {
   return new MukonError(
     "ROOTFS_UNSUPPORTED",
     `the container's root file system cannot be had in the guest: ${why}`,
     {
-      hint: "mukon takes one overlay or bind mount (snapshotters overlayfs and native), or EROFS images with one writable ext4 disk (snapshotter erofs)",
+      hint: "mukon takes one overlay or bind mount (snapshotters overlayfs and native), EROFS images with one writable ext4 disk (snapshotter erofs), or one ext4 disk (snapshotter devmapper)",
     },
   );
 }

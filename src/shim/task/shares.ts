@@ -28,7 +28,7 @@ export class ContainerShares {
 
   /** The name of the root file system in the shared file system; undefined: it is on disks. */
   async addRootfs(rootfs: Rootfs): Promise<string | undefined> {
-    if (rootfs.kind === "disks") return undefined;
+    if (rootfs.kind === "disks" || rootfs.kind === "disk") return undefined;
     const name = this.#claim("rootfs");
     if (rootfs.kind === "bind") await this.#shares.addBind(name, rootfs.bind);
     else await this.#shares.addOverlay(name, rootfs.overlay);

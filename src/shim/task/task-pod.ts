@@ -20,6 +20,7 @@ export type TaskKeeper = Pick<
   | "stats"
   | "removeContainer"
   | "removeExec"
+  | "resizeDisk"
   | "detachDisk"
 >;
 

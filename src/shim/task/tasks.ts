@@ -12,7 +12,7 @@ import {
 } from "../events/task-events.ts";
 import type { Container } from "./container.ts";
 import type { TaskContext } from "./context.ts";
-import { type CreateRequest, createContainer, detachDisks } from "./create.ts";
+import { type CreateRequest, createContainer } from "./create.ts";
 import { Exits, KILLED_STATUS } from "./exits.ts";
 import { type Exit, type StreamPaths, TaskProcess } from "./process.ts";
 import { openStreams } from "./stdio.ts";
@@ -236,7 +236,7 @@ export class Tasks {
     });
     await container.volumes.remove();
     container.shares.remove();
-    await detachDisks(pod, container.disks, this.#context);
+    await container.disks.detach();
   }
 }
 

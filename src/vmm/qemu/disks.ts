@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { fstatSync, readFileSync } from "node:fs";
-import { MukonError } from "../../errors/mukon-error.ts";
+import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import type { DiskSlot, DiskSlots } from "./disk-slots.ts";
 import type { QmpClient } from "./qmp/client.ts";
 
@@ -17,6 +17,10 @@ export interface DiskRequest {
   /** Open for reading, or for both when not `readOnly`; QEMU gets a copy, the caller closes. */
   descriptor: number;
   readOnly: boolean;
+  /** How QEMU reads and writes; default "threads". */
+  aio?: "threads" | "native" | "io_uring" | undefined;
+  /** Default: through the host's page cache, flushed when the guest says so. */
+  cache?: { direct: boolean; noFlush: boolean } | undefined;
 }
 
 interface AttachedDisk {
@@ -38,7 +42,8 @@ export class Disks {
 
   /**
    * Plugs a disk in; the guest finds it at the returned PCI path a little later.
-   * Errors: those of {@link QmpClient}, `VMM_SLOTS_EXHAUSTED`, `VMM_DISK_BUSY`, `VMM_DISK_ACCESS`.
+   * Errors: those of {@link QmpClient}, `VMM_SLOTS_EXHAUSTED`, `VMM_DISK_BUSY`, `VMM_DISK_ACCESS`,
+   * `VMM_DISK_LOCKED`.
    */
   async attach(request: DiskRequest): Promise<{ pciPath: string }> {
     const { diskId, descriptor, readOnly } = request;
@@ -63,17 +68,20 @@ export class Disks {
       });
     } catch (error) {
       await this.#forget(diskId, disk);
-      throw error;
+      throw asLocked(error);
     }
     return { pciPath: disk.slot.pciPath };
   }
 
+  /** Tells the guest what size the disk has now. Errors: `VMM_DISK_UNKNOWN`, {@link QmpClient}'s. */
+  async resize(diskId: string, sizeBytes: number): Promise<void> {
+    this.#find(diskId);
+    await this.#qmp.execute("block_resize", { "node-name": nodeName(diskId), size: sizeBytes });
+  }
+
   /** Unplugs a disk: `VMM_DISK_UNKNOWN`, or `VMM_DISK_BUSY` when the guest does not let it go. */
   async detach(diskId: string): Promise<void> {
-    const disk = this.#attached.get(diskId);
-    if (disk === undefined) {
-      throw new MukonError("VMM_DISK_UNKNOWN", `The pod has no disk "${diskId}".`);
-    }
+    const disk = this.#find(diskId);
     const gone = this.#awaitUnplugged(diskId);
     try {
       await this.#qmp.execute("device_del", { id: deviceName(diskId) });
@@ -82,6 +90,12 @@ export class Disks {
       gone.cancel();
     }
     await this.#forget(diskId, disk);
+  }
+
+  #find(diskId: string): AttachedDisk {
+    const disk = this.#attached.get(diskId);
+    if (disk !== undefined) return disk;
+    throw new MukonError("VMM_DISK_UNKNOWN", `The pod has no disk "${diskId}".`);
   }
 
   #awaitUnplugged(diskId: string): { promise: Promise<void>; cancel: () => void } {
@@ -116,6 +130,8 @@ export class Disks {
 
 function blockNode(request: DiskRequest, descriptorSet: number): Record<string, unknown> {
   const isBlockDevice = fstatSync(request.descriptor).isBlockDevice();
+  // Linux completes such requests at once, in the wrong thread, unless they bypass the page cache.
+  const isDirect = request.cache?.direct === true || request.aio === "native";
   return {
     driver: "raw",
     "node-name": nodeName(request.diskId),
@@ -125,8 +141,19 @@ function blockNode(request: DiskRequest, descriptorSet: number): Record<string, 
       driver: isBlockDevice ? "host_device" : "file",
       filename: `/dev/fdset/${descriptorSet}`,
       "read-only": request.readOnly,
+      aio: request.aio ?? "threads",
     },
+    cache: { direct: isDirect, "no-flush": request.cache?.noFlush ?? false },
   };
+}
+
+/** QEMU locks what it opens (docs/system/qemu-block-drivers, "Disk image file locking"). */
+function asLocked(error: unknown): unknown {
+  if (!/Failed to get .* lock/.test(asMukonError(error).message)) return error;
+  return new MukonError("VMM_DISK_LOCKED", "The disk is in use by another VM.", {
+    hint: "Several VMs may read one disk at the same time; one that writes has it alone.",
+    cause: error,
+  });
 }
 
 /** A descriptor that can do more than the disk may would hand a captured VMM the difference. */

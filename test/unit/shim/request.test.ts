@@ -62,7 +62,7 @@ test("runtime options: none, an Any, or containerd 2.3's bootstrap parameters", 
   });
 });
 
-test("root file systems: EROFS layers in their order, one scratch disk, nothing else", () => {
+test("root file systems: EROFS layers in their order and one scratch disk, or one ext4 disk", () => {
   const erofs = (source: string) => ({ type: "erofs", source, options: ["ro"] });
   const scratch = { type: "ext4", source: "/s", options: ["rw"] };
   const plan = (mounts: TaskMount[]) =>
@@ -72,9 +72,14 @@ test("root file systems: EROFS layers in their order, one scratch disk, nothing 
     layers: ["/a", "/b"],
     scratch: "/s",
   });
+  assert.deepEqual(plan([scratch]), { kind: "disk", path: "/s", readOnly: false });
+  assert.deepEqual(plan([{ ...scratch, options: ["ro"] }]), {
+    ...{ kind: "disk", path: "/s", readOnly: true },
+  });
   const refused = [
     [],
-    [scratch],
+    [{ ...scratch, source: "relative" }],
+    [scratch, scratch],
     [erofs("relative")],
     [erofs("/a"), scratch, scratch],
     [erofs("/a"), { ...scratch, options: ["ro"] }],

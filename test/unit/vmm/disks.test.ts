@@ -64,6 +64,47 @@ test("a disk goes in by descriptor, and out again without a trace", async () => 
   await assert.rejects(disks.detach("layer0"), { code: "VMM_DISK_UNKNOWN" });
 });
 
+test("how a disk is read and written is said to QEMU; so is that it has grown", async () => {
+  const { qmp, commands } = fakeQmp();
+  const disks = new Disks(qmp, new DiskSlots());
+  const nodeOf = async (options: object): Promise<unknown> => {
+    commands.length = 0;
+    await disks.attach({ diskId: "a", descriptor: writable, readOnly: false, ...options });
+    await disks.detach("a");
+    const node = commands.find(({ name }) => name === "blockdev-add")?.parameters;
+    return [(node?.file as { aio: string } | undefined)?.aio, node?.cache];
+  };
+  const through = { direct: false, "no-flush": false };
+  assert.deepEqual(await nodeOf({}), ["threads", through]);
+  const cache = { direct: false, noFlush: true };
+  assert.deepEqual(await nodeOf({ aio: "io_uring", cache }), [
+    "io_uring",
+    { direct: false, "no-flush": true },
+  ]);
+  // The kernel has no other asynchronous requests of this kind.
+  assert.deepEqual(await nodeOf({ aio: "native" }), ["native", { ...through, direct: true }]);
+  await disks.attach({ diskId: "a", descriptor: writable, readOnly: false });
+  await disks.resize("a", 4096);
+  const last = commands.at(-1);
+  assert.deepEqual(last, { name: "block_resize", parameters: { "node-name": "n-a", size: 4096 } });
+  await assert.rejects(disks.resize("b", 4096), { code: "VMM_DISK_UNKNOWN" });
+});
+
+test("a disk that another VM has locked is told from other failures", async () => {
+  const { qmp } = fakeQmp();
+  const disks = new Disks(
+    Object.assign(qmp, {
+      execute: async (name: string) => {
+        if (name === "blockdev-add") throw new Error('Failed to get "write" lock');
+        return {};
+      },
+    }),
+    new DiskSlots(),
+  );
+  const disk = { diskId: "a", descriptor: writable, readOnly: false };
+  await assert.rejects(disks.attach(disk), { code: "VMM_DISK_LOCKED" });
+});
+
 test("a failed step takes back those before it, and the slot", async () => {
   const { qmp, commands } = fakeQmp("device_add");
   const disks = new Disks(qmp, new DiskSlots());
