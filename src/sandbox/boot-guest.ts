@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Socket } from "node:net";
 import { KeeperClient } from "./keeper-client.ts";
+import { withLastWords } from "./last-words.ts";
 import { Loss } from "./loss.ts";
 import { helpersCgroup, type Machine, type MachineDraft } from "./machine.ts";
 import type { ExitedEvent, KeeperEvent, OomEvent } from "./messages/events.ts";
@@ -58,7 +59,11 @@ export async function bootGuest(
   const timeoutMs = isClone ? Math.min(CLONE_TIMEOUT_MS, bootTimeoutMs) : bootTimeoutMs;
   await stages.run(isClone ? "clone" : "boot", async () => {
     const boot = pod.keeper.boot({ timeoutMs, isClone, extraMemoryMib: extraMemoryMib ?? 0 });
-    stages.add((await unlessLost(boot, loss)).stages);
+    try {
+      stages.add((await unlessLost(boot, loss)).stages);
+    } catch (error) {
+      throw await withLastWords(error, machine.vmm);
+    }
   });
 }
 

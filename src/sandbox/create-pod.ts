@@ -84,16 +84,21 @@ export async function createPod(request: PodRequest): Promise<Pod> {
     return await tryPod(attempt);
   } catch (error) {
     if (!(error instanceof FailedClone)) throw error;
-    removeTemplate(error.template);
-    noteFailure(error.template, asMukonError(error.cause).message);
-    const second = { ...attempt, stages: new Stages(), mayClone: false };
-    return await tryPod(second, () => {
-      request.log.warn("the template was of no use and is dropped; the guest is booted instead", {
-        template: error.template,
-        error: error.cause,
-      });
-    });
+    return await bootInstead(attempt, error);
   }
+}
+
+/** The template is to blame only if the guest boots: where even that fails, it is something else. */
+async function bootInstead(attempt: Attempt, { template, cause }: FailedClone): Promise<Pod> {
+  const { log } = attempt.request;
+  const second = { ...attempt, stages: new Stages(), mayClone: false };
+  const pod = await tryPod(second, () => {
+    log.warn("the template was of no use; the guest is booted instead", { template, error: cause });
+  });
+  log.warn("the guest has booted, so the template is to blame, and is dropped", { template });
+  removeTemplate(template);
+  noteFailure(template, asMukonError(cause).message);
+  return pod;
 }
 
 /** Why a clone did not come up, when nobody else has ended it; a guest that boots may. */
@@ -137,8 +142,7 @@ async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise
     mayBlameTemplate = false;
     await plugCards(draft, adopted, network);
   } catch (error) {
-    const suspect =
-      mayBlameTemplate && adopted && machine && (await suspectTemplate(machine, error));
+    const suspect = mayBlameTemplate && (await suspectTemplate(draft, machine, error));
     const isOurs = await undo(draft, adopted?.pod);
     if (typeof suspect === "string" && isOurs) throw new FailedClone(suspect, error);
     throw error;
@@ -200,11 +204,19 @@ async function plugCards(
 
 /**
  * The template that may be to blame: not for a keeper that has ended or breaks the rules, nor for a
- * VMM that somebody has killed.
+ * VMM that somebody has killed, nor for what keeps any VMM from being started.
  */
-async function suspectTemplate(machine: Machine, error: unknown): Promise<string | undefined> {
-  const { template, vmm, keeper } = machine;
-  if (template === undefined || asMukonError(error).code.startsWith("KEEPER_")) return undefined;
+async function suspectTemplate(
+  { template }: MachineDraft,
+  machine: Machine | undefined,
+  error: unknown,
+): Promise<string | undefined> {
+  const { code, details } = asMukonError(error);
+  if (template === undefined || code.startsWith("KEEPER_")) return undefined;
+  if (machine === undefined) {
+    return code === "LAUNCH_FAILED" && details?.role === "vmm" ? template : undefined;
+  }
+  const { vmm, keeper } = machine;
   // That a process has ended shows on its sockets first.
   await delay(LAST_SIGNS_MS);
   const isKeeperThere = keeper.child.exitCode === null && keeper.child.signalCode === null;

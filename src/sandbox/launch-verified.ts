@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as delay } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { asMukonError, MukonError } from "../errors/mukon-error.ts";
 import type { PodCgroup } from "../host/cgroups/pod-cgroup.ts";
 import type { Journal } from "../host/journal/journal.ts";
@@ -9,10 +10,12 @@ import type {
   ExpectedConfinement,
   LaunchedProcess,
 } from "../host/launcher/types.ts";
-import { awaitConfinement, expectedConfinement } from "../host/launcher/verify.ts";
+import { awaitConfinement, expectedConfinement, HAS_ENDED } from "../host/launcher/verify.ts";
 import { killProcess } from "../linux/pidfd.ts";
+import { hintFor } from "./last-words.ts";
 
 const LAST_WORDS_MS = 500;
+const MAX_CHARACTERS = 1000;
 
 /**
  * Starts a program without rights and reads back from the kernel that it has none. When anything
@@ -45,7 +48,7 @@ export async function launchVerified(
   } catch (error) {
     killProcess(launched, "SIGKILL");
     await hearOut(launched);
-    throw withLastWords(error, launched);
+    throw withLastWords(error, launched, launch.role);
   }
 }
 
@@ -61,13 +64,40 @@ async function hearOut({ child }: LaunchedProcess): Promise<void> {
 }
 
 /** A program that ended while it was looked at has said why on its standard error. */
-function withLastWords(error: unknown, launched: LaunchedProcess): MukonError {
+function withLastWords(error: unknown, launched: LaunchedProcess, role: string): MukonError {
   const known = asMukonError(error);
-  const said = launched.stderrTail().trim();
+  const said = launched.stderrTail().trim().slice(-MAX_CHARACTERS);
+  const { exitCode } = launched.child;
+  if (exitCode !== null && isEndAlone(known)) return endedAtOnce({ role, exitCode, said, known });
   if (said === "") return known;
-  return new MukonError(known.code, `${known.message}; it said: ${said.slice(-1000)}`, {
+  return new MukonError(known.code, `${known.message}; it said: ${said}`, {
     cause: error,
     ...(known.hint === undefined ? {} : { hint: known.hint }),
     ...(known.details === undefined ? {} : { details: known.details }),
   });
+}
+
+/** Nothing is wrong with it but that it is not there any more. */
+function isEndAlone({ code, details }: MukonError): boolean {
+  return code === "CONFINEMENT_BROKEN" && isDeepStrictEqual(details?.deviations, [HAS_ENDED]);
+}
+
+function endedAtOnce(end: {
+  role: string;
+  exitCode: number;
+  said: string;
+  known: MukonError;
+}): MukonError {
+  const { role, exitCode, said, known } = end;
+  const words = said === "" ? "" : `: ${said}`;
+  const hint = hintFor(said);
+  return new MukonError(
+    "LAUNCH_FAILED",
+    `${role} ended at once, with exit code ${exitCode}${words}`,
+    {
+      ...(hint === undefined ? {} : { hint }),
+      details: { role },
+      cause: known,
+    },
+  );
 }

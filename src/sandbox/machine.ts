@@ -40,6 +40,8 @@ export interface MachineDraft {
   extraMemoryMib?: number;
   /** Finds what to clone the machine from; none: it is booted. */
   findTemplate?: (machine: MachineDescription) => OpenTemplate | undefined;
+  /** Key of the template that was found. */
+  template?: string;
   /** The guest's memory outlives its VMM: see {@link Machine.memory}. */
   keepsMemory?: true;
 }
@@ -118,6 +120,7 @@ export function helpersCgroup({ configuration, cgroup }: MachineDraft): PodCgrou
 function cloneOf(draft: MachineDraft, description: MachineDescription): Clone | undefined {
   const template = draft.findTemplate?.(description);
   if (template === undefined) return undefined;
+  draft.template = template.key;
   const memoryMode =
     draft.isSharing === true
       ? "copied"

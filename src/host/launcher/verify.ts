@@ -81,6 +81,9 @@ export function expectedConfinement(
   };
 }
 
+/** The one difference of a process that is not there to be looked at. */
+export const HAS_ENDED = "the process has ended";
+
 /**
  * Compares what the kernel says of every thread with what was asked for. The caller kills the
  * process when this throws: programs that drop rights have been known to fail quietly.
@@ -127,8 +130,10 @@ export function findDeviations(
   const root = expected.jail === undefined ? undefined : reader.root(target.pid);
   // Last, so that all of the above was read from the process that is meant.
   const isOver = threads.every(({ state }) => state === ZOMBIE);
-  if (isOver || !reader.isSame(target)) {
-    return [{ fact: "process", message: "the process has ended" }];
+  // One that is about to be a zombie is in no namespace any more.
+  const isInNone = Object.values(theirs).every((name) => name === undefined);
+  if (isOver || isInNone || !reader.isSame(target)) {
+    return [{ fact: "process", message: HAS_ENDED }];
   }
   const found = threads.flatMap((thread) => deviationsOfThread(thread, target.pid, expected));
   found.push(...deviationsOfMap(target, expected, reader));

@@ -6,6 +6,7 @@ import { after, afterEach, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { listSandboxes } from "../../../src/host/sandbox-state.ts";
 import { sandboxDirectory, templatesDirectory } from "../../../src/linux/paths.ts";
+import { run } from "../../../src/linux/run.ts";
 import { stampOf } from "../../../src/sandbox/template/manifest.ts";
 import { listTemplates } from "../../../src/sandbox/template/store.ts";
 import { mukon, outcomeOf, startMukon } from "../../support/mukon.ts";
@@ -14,8 +15,12 @@ import { TemplateWorld } from "../../support/template-world.ts";
 const SLEEP = ["busybox", "sleep", "1000"];
 /** Longer than what `mukon gc` leaves alone because it may be on its way. */
 const SETTLE_MS = 11_000;
+const QEMU = "/usr/bin/qemu-system-x86_64";
+/** Enough to load QEMU, not for a guest of 512 MiB. */
+const SHORT_KIB = 600 * 1024;
 
 let world: TemplateWorld;
+let spare: { key: string; path: string } | undefined;
 before(() => {
   world = new TemplateWorld();
 });
@@ -81,7 +86,7 @@ const DAMAGES: Record<string, { name: "state" | "memory"; damage: (file: Buffer)
 };
 for (const [what, { name, damage }] of Object.entries(DAMAGES)) {
   test(`a template whose ${what} costs the pod a boot, once, with a warning, and is dropped`, async () => {
-    const key = await world.build();
+    const key = await wholeTemplate();
     forge(key, name, damage);
     const pod = await world.start("pod", SLEEP);
     assert.equal(pod.state.template, undefined);
@@ -92,6 +97,47 @@ for (const [what, { name, damage }] of Object.entries(DAMAGES)) {
     await world.assertNothingLeft();
   });
 }
+
+test("a template with the state of a machine with other processors costs a boot, and is dropped", async () => {
+  const other = readFileSync(statePath(await world.build("--cpus", "2")));
+  const key = await wholeTemplate();
+  forge(key, "state", () => other);
+  const pod = await world.start("pod", SLEEP);
+  assert.equal(pod.state.template, undefined);
+  assert.match(logOf(pod.id), /"level":"warn".*template was of no use/);
+  assert.ok(!listTemplates().includes(key));
+  assert.equal((await mukon(["guest", "template", "rm", "--all"])).code, 0);
+});
+
+/** A QEMU whose address space is limited, to less than it needs, where its command line has `pattern`. */
+function shortOfMemory(pattern: string): string {
+  const limit = `case "$*" in ${pattern}) ulimit -v ${SHORT_KIB} ;; esac`;
+  return world.executable("qemu", `#!/bin/sh\n${limit}\nexec ${QEMU} "$@"\n`);
+}
+
+test("a clone for which there is not enough memory costs a boot, and the warning says so", async () => {
+  const path = shortOfMemory("*-incoming*");
+  world.configure({ "hypervisor.qemu": { default_memory: 512, path } });
+  await world.build();
+  const pod = await world.start("pod", SLEEP);
+  world.configure({ "hypervisor.qemu": { default_memory: 512 } });
+  assert.equal(pod.state.template, undefined);
+  assert.match(logOf(pod.id), /"level":"warn".*template was of no use.*Cannot allocate memory/);
+  assert.deepEqual(listTemplates(), []);
+  await mukon(["rm", "--force", "pod"]);
+  await world.assertNothingLeft();
+});
+
+test("a host without memory for any guest is said, nothing is left, and the template stays", async () => {
+  // The guest of which the template is made is called after it.
+  const path = shortOfMemory('*"-name template.."*) ;; *');
+  world.configure({ "hypervisor.qemu": { default_memory: 512, path } });
+  const key = await world.build();
+  await world.assertRefused([], /Cannot allocate memory.*\n *hint: .*less memory/);
+  world.configure({ "hypervisor.qemu": { default_memory: 512 } });
+  assert.deepEqual(listTemplates(), [key]);
+  assert.equal((await mukon(["guest", "template", "rm", "--all"])).code, 0);
+});
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   test(`a builder that is ended by ${signal} leaves no template and nothing else`, async () => {
@@ -112,7 +158,8 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
 
 test("what a killed builder left in the store goes with the next one", async () => {
   const key = await world.build();
-  assert.deepEqual(readdirSync(templatesDirectory()).sort(), [".lock", key]);
+  const names = readdirSync(templatesDirectory()).filter((name) => !name.startsWith(".failed-"));
+  assert.deepEqual(names.sort(), [".lock", key]);
 });
 
 test("a pod that had to boot has a template made for the next one like it", async () => {
@@ -138,16 +185,38 @@ function logOf(id: string): string {
   return readFileSync(join(sandboxDirectory(id), "shim.log"), "utf8");
 }
 
+/** The world's usual template, made once and brought back after it was dropped. */
+async function wholeTemplate(): Promise<string> {
+  const copy = async (from: string, to: string): Promise<void> => {
+    await run(["cp", "--archive", "--sparse=always", from, to]);
+  };
+  if (spare === undefined) {
+    const key = await world.build();
+    spare = { key, path: join(world.directory, "spare") };
+    await copy(join(templatesDirectory(), key), spare.path);
+  }
+  const { key, path } = spare;
+  if (!listTemplates().includes(key)) {
+    await copy(path, join(templatesDirectory(), key));
+    for (const name of ["state", "memory"] as const) stampAgain(key, name);
+  }
+  return key;
+}
+
 /** Damages a file of a template in such a way that only QEMU or the guest can notice. */
 function forge(key: string, name: "state" | "memory", damage: (file: Buffer) => Buffer): void {
-  const directory = join(templatesDirectory(), key);
-  const [path, manifestPath] = [join(directory, name), join(directory, "manifest.json")];
+  const path = join(templatesDirectory(), key, name);
   const { mode } = statSync(path);
   chmodSync(path, 0o600);
   writeFileSync(path, damage(readFileSync(path)));
   chmodSync(path, mode & 0o777);
-  const manifest = JSON.parse(readFileSync(manifestPath, "utf8"));
-  manifest[name].stamp = stampOf(statSync(path, { bigint: true }));
-  chmodSync(manifestPath, 0o600);
-  writeFileSync(manifestPath, JSON.stringify(manifest));
+  stampAgain(key, name);
+}
+
+function stampAgain(key: string, name: "state" | "memory"): void {
+  const path = join(templatesDirectory(), key, "manifest.json");
+  const manifest = JSON.parse(readFileSync(path, "utf8"));
+  manifest[name].stamp = stampOf(statSync(join(templatesDirectory(), key, name), { bigint: true }));
+  chmodSync(path, 0o600);
+  writeFileSync(path, JSON.stringify(manifest));
 }

@@ -113,6 +113,14 @@ describe("reading confinement back", () => {
     assert.throws(() => verifyConfinement(TARGET, EXPECTED, gone), { code: "CONFINEMENT_BROKEN" });
   });
 
+  it("says that a process has ended which is in no namespace any more", () => {
+    const ending = { ...reader([{}]), namespaces: () => ({}) };
+    assert.throws(() => verifyConfinement(TARGET, EXPECTED, ending), {
+      code: "CONFINEMENT_BROKEN",
+      message: /: the process has ended$/,
+    });
+  });
+
   it("refuses when the pid belongs to a later process", () => {
     const other = { ...reader([{}]), isSame: () => false };
     assert.throws(() => verifyConfinement(TARGET, EXPECTED, other), { code: "CONFINEMENT_BROKEN" });
