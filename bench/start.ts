@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long a container takes to its first output, booted and cloned, against runc and QEMU alone, and
 // where the time goes:
-//   sudo node --import tsx bench/start.ts [--runs N] [--at-once N] [--accelerator tcg|kvm]
+//   sudo node --import tsx bench/start.ts [--runs N] [--at-once N] [--accelerator tcg|kvm] [--newer-qemu]
+// `--newer-qemu` fetches one that lets clones share memory, as the tests do, and measures it too.
 import { parseArgs } from "node:util";
 import { formatTable } from "../src/cli/output/table.ts";
+import { newerQemu } from "../test/support/newer-qemu.ts";
 import { momentsTable } from "./moments.ts";
 import { seconds, summarize } from "./statistics.ts";
 import {
@@ -19,6 +21,7 @@ const { values } = parseArgs({
     runs: { type: "string", default: "5" },
     "at-once": { type: "string", default: "1" },
     accelerator: { type: "string", default: "tcg" },
+    "newer-qemu": { type: "boolean", default: false },
   },
 });
 const runs = Number(values.runs);
@@ -26,6 +29,7 @@ const atOnce = Number(values["at-once"]);
 const subjects: Subject[] = [
   await mukonSubject("cold"),
   await mukonSubject("clone"),
+  ...(values["newer-qemu"] ? [await mukonSubject("clone", await newerQemu())] : []),
   await bareQemuSubject(values.accelerator),
   await runcSubject(),
 ];

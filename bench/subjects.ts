@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { openGuest } from "../guest/image/open.ts";
 import { run } from "../src/linux/run.ts";
 import { now } from "../src/logging/moments.ts";
+import { qemuVersion } from "../src/vmm/qemu/version.ts";
 import { type Moments, newMomentsFile, readMoments } from "./moments.ts";
 
 const repository = join(import.meta.dirname, "..");
@@ -35,19 +36,21 @@ export type Start = "cold" | "clone";
  * An environment in which `mukon run` boots a guest, or clones one from a template that is there.
  * Nothing is made in the background meanwhile.
  */
-function environmentOf(start: Start): NodeJS.ProcessEnv {
-  const path = join(configurations, `${start}.toml`);
-  writeFileSync(path, `[factory]\nenable_template = ${start === "clone"}\n`);
+function environmentOf(start: Start, qemuPath: string | undefined): NodeJS.ProcessEnv {
+  const path = join(mkdtempSync(join(configurations, "m-")), "configuration.toml");
+  const qemu = qemuPath === undefined ? "" : `[hypervisor.qemu]\npath = "${qemuPath}"\n`;
+  writeFileSync(path, `[factory]\nenable_template = ${start === "clone"}\n${qemu}`);
   return { ...process.env, MUKON_CONFIG: path, MUKON_BUILD_TEMPLATES: "never" };
 }
 
-/** The whole of `mukon run`: command line, shim, VM, container. */
-export async function mukonSubject(start: Start): Promise<Subject> {
-  const env = environmentOf(start);
+/** The whole of `mukon run`: command line, shim, VM, container; with another QEMU than the usual one. */
+export async function mukonSubject(start: Start, qemuPath?: string): Promise<Subject> {
+  const env = environmentOf(start, qemuPath);
   if (start === "clone") await run([...mukon, "guest", "template", "build"], { env });
   const argv = [...mukon, "run", "--rm", "busybox", "echo", MARKER];
+  const qemu = qemuPath === undefined ? "" : `, QEMU ${await qemuVersion(qemuPath)}`;
   return {
-    name: start === "cold" ? "mukon run, cold" : `mukon run, clone (${await memoryOfClones(env)})`,
+    name: `mukon run, ${start === "cold" ? start : `clone (${await memoryOfClones(env)})`}${qemu}`,
     once: async () => {
       const file = newMomentsFile();
       const sample = await timeToOutput(argv, MARKER, { ...env, MUKON_MOMENTS_FILE: file });
