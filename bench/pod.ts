@@ -137,8 +137,8 @@ async function memoryTable(): Promise<string> {
     const pids = found.map(({ pid }) => pid);
     const cpu = await millicoresOf(pids, WATCHED_MS);
     const rows = pids.map((pid, index) => {
-      const { private: own, proportional, files } = memoryOf([pid]);
-      const memory = [own, proportional, files].map((bytes) => bytes / BYTES_PER_MIB);
+      const { private: own, proportional, kept } = memoryOf([pid]);
+      const memory = [own, proportional, kept].map((bytes) => bytes / BYTES_PER_MIB);
       return [...memory, cpu[index] ?? 0];
     });
     const total = [0, 1, 2, 3].map((column) => sum(rows.map((row) => row[column] ?? 0)));
@@ -146,7 +146,7 @@ async function memoryTable(): Promise<string> {
       found[index]?.role ?? "all",
       ...row.map((cell) => cell.toFixed(1)),
     ]);
-    const heads = ["PROCESS", "PRIVATE", "PSS", "MEMORY FILES", "MILLICORES"];
+    const heads = ["PROCESS", "PRIVATE", "PSS", "OF IT KEPT", "MILLICORES"];
     return `\nAn idle pod's host processes, MiB:\n${formatTable(heads, cells)}`;
   } finally {
     await client.remove(id);

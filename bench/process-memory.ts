@@ -11,16 +11,19 @@ export interface MemoryUse {
   proportional: number;
   /** Those that nobody else has: what is free again when the process ends. */
   private: number;
+  /** Of the former, what is no file of a disk, so that the kernel cannot drop it. */
+  kept: number;
   /** Pages of files in memory (memfd_create(2)), of which nobody has mapped all. */
   files: number;
 }
 
 /** What processes that run at the same time have in memory (proc_pid_smaps(5)). */
 export function memoryOf(pids: readonly number[]): MemoryUse {
-  const use: MemoryUse = { proportional: 0, private: 0, files: memoryFiles(pids) };
+  const use: MemoryUse = { proportional: 0, private: 0, kept: 0, files: memoryFiles(pids) };
   for (const pid of pids) {
     const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
     use.proportional += bytes(text, "Pss");
+    use.kept += bytes(text, "Pss_Anon") + bytes(text, "Pss_Shmem");
     use.private += bytes(text, "Private_Clean") + bytes(text, "Private_Dirty");
   }
   return use;
