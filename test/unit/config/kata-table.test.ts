@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { applyAnnotations } from "../../../src/config/annotations/apply.ts";
 import { SETTINGS, SETTINGS_BY_KEY, type Setting } from "../../../src/config/keys/registry.ts";
 import { formatTomlValue } from "../../../src/config/show.ts";
+import { ERROR_AREAS } from "../../../src/errors/codes.ts";
 import { MukonError } from "../../../src/errors/mukon-error.ts";
 import { load } from "./helpers.ts";
 import { KATA_COMMENTED } from "./kata-known.ts";
@@ -13,6 +14,8 @@ import { KATA_COMMENTED } from "./kata-known.ts";
 const ROOT = join(import.meta.dirname, "..", "..", "..");
 /** Names that other things have too. */
 const SHARED_NAMES: readonly string[] = ["enableDebug", "kernelModules", "rootfsType"];
+/** Of the environment, not codes. */
+const VARIABLES: readonly string[] = ["MUKON_TEST_CLONES"];
 /** As a reader finds them: table of the file (or "annotations"), name, what the table says. */
 const ROWS = readRows();
 
@@ -68,6 +71,19 @@ test("a setting that is called supported is read somewhere, one without effect n
     const isActive = definition.effect === "active";
     if (isActive) assert.ok(isRead || isList || !hasChoice, `${dottedKey} is read nowhere`);
     else if (!SHARED_NAMES.includes(name)) assert.ok(!isRead, `${dottedKey} has an effect`);
+  }
+});
+
+test("tests and error codes that docs/compatibility.md and docs/kubernetes.md name are there", () => {
+  const codes = new Set(Object.values(ERROR_AREAS).flatMap((area) => Object.keys(area)));
+  for (const name of ["compatibility.md", "kubernetes.md"]) {
+    const page = readFileSync(join(ROOT, "docs", name), "utf8");
+    for (const [, path = ""] of page.matchAll(/`(test\/[a-z0-9/.-]+)`/g)) {
+      assert.ok(existsSync(join(ROOT, path)), `${name}: ${path}`);
+    }
+    for (const [, code = ""] of page.matchAll(/`([A-Z]+_[A-Z_]+)`/g)) {
+      assert.ok(codes.has(code) || VARIABLES.includes(code), `${name}: ${code}`);
+    }
   }
 });
 
