@@ -9,6 +9,7 @@ import { AGENT_OOM_SCORE, setOomScore } from "./container/run-program.ts";
 import { readCpuInfo, reasonNotToRun } from "./guard.ts";
 import { failure, setVerbose } from "./log.ts";
 import { becomeSubreaper } from "./native/process.ts";
+import { Connections } from "./network/connections.ts";
 import { findPort, PORT_NAME } from "./port/find.ts";
 import { Port } from "./port/port.ts";
 import { Sandbox } from "./sandbox/sandbox.ts";
@@ -69,8 +70,12 @@ async function serve(portPath: string): Promise<void> {
     ...{ crun, reaper, storages, oomEvents },
     ...{ bundlesDirectory, nextFilePrefix },
   });
-  const methods = allMethods({ sandbox, reaper, oomEvents, storages });
-  await runPort(portPath, methods, () => sandbox.forgetReaders());
+  const connections = new Connections();
+  const methods = allMethods({ sandbox, reaper, connections, oomEvents, storages });
+  await runPort(portPath, methods, () => {
+    sandbox.forgetReaders();
+    connections.closeAll();
+  });
 }
 
 async function runPort(path: string, methods: Methods, onNewHost: () => void): Promise<void> {

@@ -11,7 +11,13 @@ import { sandboxKey } from "../host/sandbox-key.ts";
 import type { Logger } from "../logging/logger.ts";
 import { adoptMachine, bootGuest, type GuestListener, unlessLost } from "./boot-guest.ts";
 import { all, type Machine, type MachineDraft, startMachine } from "./machine.ts";
-import { connectNetwork, type PodNetwork, plugNetwork } from "./network.ts";
+import {
+  connectNetwork,
+  forwardLoopback,
+  type NetworkRequest,
+  type PodNetwork,
+  plugNetwork,
+} from "./network.ts";
 import { OwnedDescriptors } from "./owned-descriptors.ts";
 import type { Pod } from "./pod.ts";
 import { openPodJournal, tearDownOwn } from "./pod-journal.ts";
@@ -48,6 +54,8 @@ export interface PodRequest {
   dns: readonly string[];
   /** Path of the network namespace that the pod is to be seen in; none: it has no network. */
   networkNamespace?: string | undefined;
+  /** Connections to the loopback of that namespace go to the guest's, as CRI's port-forward wants it. */
+  isForwarding?: boolean;
   log: Logger;
   /** Called when the sandbox has its directory, which may be more than once. */
   onJournal?: () => void;
@@ -133,7 +141,7 @@ async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise
   try {
     const [started, network] = await all<[Machine, PodNetwork | undefined]>(
       startMachine(draft),
-      stages.run("network", () => connectNetwork(draft, request.networkNamespace, taps)),
+      stages.run("network", () => connectNetwork(draft, networkOf(request), taps)),
     );
     machine = started;
     adopted = adoptMachine(draft, machine, request.onEvent);
@@ -197,9 +205,15 @@ async function plugCards(
   network: PodNetwork | undefined,
 ): Promise<void> {
   if (network === undefined) return;
-  await draft.stages.run("cards", () =>
-    unlessLost(plugNetwork(draft.key, network, pod.keeper), loss),
-  );
+  const plug = async (): Promise<void> => {
+    await plugNetwork(draft.key, network, pod.keeper);
+    await forwardLoopback(network, pod.keeper, (descriptor) => pod.hold(descriptor));
+  };
+  await draft.stages.run("cards", () => unlessLost(plug(), loss));
+}
+
+function networkOf({ networkNamespace: path, isForwarding = false }: PodRequest): NetworkRequest {
+  return { path, isForwarding };
 }
 
 /**

@@ -84,6 +84,7 @@ export class KeeperClient {
   detachDisk = this.#method("detachDisk");
   attachCard = this.#method("attachCard");
   setUpNetwork = this.#method("setUpNetwork");
+  forwardPorts = this.#method("forwardPorts");
   attachSharedFs = this.#method("attachSharedFs");
   putVolumeEntry = this.#method("putVolumeEntry");
   createContainer = this.#method("createContainer");

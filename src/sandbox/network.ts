@@ -2,11 +2,13 @@
 import { closeSync } from "node:fs";
 import { MukonError } from "../errors/mukon-error.ts";
 import type { NetworkFacts } from "../host/network/facts.ts";
+import { type Loopback, openLoopback } from "../host/network/loopback.ts";
 import { connectTap, type Tap } from "../host/network/mirror.ts";
-import { openNamespace } from "../host/network/namespace.ts";
+import { type OpenNamespace, openNamespace } from "../host/network/namespace.ts";
 import { scanNetwork } from "../host/network/scan.ts";
 import { openVhost } from "../host/network/vhost.ts";
 import { readSandboxState, writeSandboxState } from "../host/sandbox-state.ts";
+import type { Logger } from "../logging/logger.ts";
 import type { KeeperClient } from "./keeper-client.ts";
 import type { MachineDraft } from "./machine.ts";
 import type { OwnedDescriptors } from "./owned-descriptors.ts";
@@ -18,6 +20,15 @@ export interface PodNetwork {
   taps: Tap[];
   vhosts: (number | undefined)[];
   descriptors: OwnedDescriptors;
+  /** Where connections to the pod's loopback arrive; undefined: nobody asks for them, or cannot be. */
+  loopback: Loopback | undefined;
+}
+
+export interface NetworkRequest {
+  /** Path of the namespace; none: the pod has no network. */
+  path: string | undefined;
+  /** Programs of the host's connect to the pod's loopback, and mean the guest's. */
+  isForwarding: boolean;
 }
 
 /**
@@ -28,7 +39,7 @@ export interface PodNetwork {
  */
 export async function connectNetwork(
   draft: MachineDraft,
-  path: string | undefined,
+  { path, isForwarding }: NetworkRequest,
   descriptors: OwnedDescriptors,
 ): Promise<PodNetwork | undefined> {
   const { configuration, journal, log } = draft;
@@ -43,7 +54,9 @@ export async function connectNetwork(
   try {
     const facts = await scanNetwork(namespace);
     for (const warning of facts.warnings) log.warn(warning);
-    const network: PodNetwork = { facts, taps: [], vhosts: [], descriptors };
+    const loopback = isForwarding ? tryLoopback(namespace, log) : undefined;
+    for (const descriptor of Object.values(loopback ?? {})) descriptors.own(descriptor);
+    const network: PodNetwork = { facts, taps: [], vhosts: [], descriptors, loopback };
     for (const [index, one] of facts.interfaces.entries()) {
       const tap = await connectTap({ namespace, index, journal }, one);
       descriptors.own(tap.descriptor);
@@ -55,6 +68,31 @@ export async function connectNetwork(
   } finally {
     closeSync(namespace.descriptor);
   }
+}
+
+/** A pod is worth more than that ports of it can be forwarded. */
+function tryLoopback(namespace: OpenNamespace, log: Logger): Loopback | undefined {
+  try {
+    return openLoopback(namespace);
+  } catch (error) {
+    log.warn("port-forward will not reach this pod: its loopback cannot be caught", { error });
+    return undefined;
+  }
+}
+
+/**
+ * Has the keeper pass on what arrives at the pod's loopback.
+ * @param hold keeps a descriptor open as long as the pod is there
+ */
+export async function forwardLoopback(
+  { loopback, descriptors }: PodNetwork,
+  keeper: KeeperClient,
+  hold: (descriptor: number) => void,
+): Promise<void> {
+  if (loopback === undefined) return;
+  await keeper.forwardPorts({}, [loopback.listener]);
+  descriptors.close([loopback.listener]);
+  hold(descriptors.release(loopback.link));
 }
 
 /**

@@ -43,6 +43,7 @@ export class Pod {
   readonly #parts: PodParts;
   #disks = 0;
   #isWritten = false;
+  readonly #held: number[] = [];
   #end: Promise<boolean> | undefined;
 
   constructor(parts: PodParts) {
@@ -92,6 +93,12 @@ export class Pod {
     this.#isWritten = true;
   }
 
+  /** Keeps a descriptor open as long as the pod is there. */
+  hold(descriptor: number): void {
+    if (this.#end === undefined) this.#held.push(descriptor);
+    else closeSync(descriptor);
+  }
+
   /**
    * Ends the pod and gives back everything that it has; idempotent. Resolves to false when somebody
    * else had done so already. With `isStopped` the guest is not asked to end by itself first.
@@ -112,6 +119,7 @@ export class Pod {
     }
     keeper.close();
     this.shares.close();
+    for (const descriptor of this.#held.splice(0)) closeSync(descriptor);
     journal.close();
     try {
       return await tearDownOwn(key);

@@ -2,6 +2,7 @@
 import type { Reaper } from "../container/reaper.ts";
 import { AgentError, Status } from "../errors.ts";
 import { reseedRandom, setClock } from "../native/clock-and-random.ts";
+import type { Connections } from "../network/connections.ts";
 import { listInterfaces, updateInterface } from "../network/interfaces.ts";
 import { ipCommand } from "../network/ip-command.ts";
 import { addNeighbours } from "../network/neighbours.ts";
@@ -15,12 +16,14 @@ import { Interface } from "../schema/types.ts";
 import { type Method, type Methods, method } from "../ttrpc/server.ts";
 import { AGENT_VERSION, PROTOCOL_VERSION } from "../version.ts";
 import { containerMethods } from "./container-methods.ts";
+import { forwardingMethods } from "./forwarding-methods.ts";
 
 const SERVING = 1;
 
 export interface ServiceParts {
   readonly sandbox: Sandbox;
   readonly reaper: Reaper;
+  readonly connections: Connections;
   readonly oomEvents: { next(): Promise<string> };
   readonly storages: { remount: (storages: Storages) => Promise<void> };
 }
@@ -37,6 +40,7 @@ export function allMethods(parts: ServiceParts): Methods {
       ...guestMethods(),
       ...networkMethods(parts.reaper),
     }),
+    ...named("mukon.agent.v1.Forwarding", forwardingMethods(parts.connections)),
   ]);
 }
 

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import { AgentClient } from "../../guest-protocol/agent-client.ts";
+import { connectToGuest, type GuestConnection } from "../../guest-protocol/forwarding-client.ts";
 import { type Step, Steps } from "../../logging/steps.ts";
 import { MAX_CONSOLE_TAIL_CHARACTERS } from "../../sandbox/messages/limits.ts";
 import { plainTail } from "../../sandbox/messages/text.ts";
@@ -39,6 +40,7 @@ export class Guest {
   readonly cards: Cards;
   /** Resolves, once and for all, with the reason why the guest is gone. */
   readonly lost: Promise<MukonError>;
+  readonly #client: TtrpcClient;
   readonly #qmp: QmpClient;
   readonly #slots = new DiskSlots();
   readonly #console = new ConsoleRing();
@@ -46,7 +48,8 @@ export class Guest {
 
   constructor(streams: GuestStreams) {
     this.#qmp = new QmpClient(streams.qmp, streams.qmpFd);
-    this.agent = new AgentClient(new TtrpcClient(streams.agent));
+    this.#client = new TtrpcClient(streams.agent);
+    this.agent = new AgentClient(this.#client);
     this.disks = new Disks(this.#qmp, this.#slots);
     this.cards = new Cards(this.#qmp, this.#slots);
     this.#consoleEnded = followConsole(streams.console, this.#console);
@@ -99,6 +102,11 @@ export class Guest {
   /** Plugs in the device that shares files; the descriptor stays the caller's. */
   async attachSharedFs(options: SharedFsOptions): Promise<void> {
     await attachSharedFs({ qmp: this.#qmp, slots: this.#slots }, options);
+  }
+
+  /** Connects to a port on the guest's loopback. */
+  async connect(port: number): Promise<GuestConnection> {
+    return await connectToGuest(this.#client, port);
   }
 
   /** What the console said last, fit to be shown; waits a moment for what is on its way. */

@@ -6,7 +6,10 @@ import type { Containers } from "../process/containers.ts";
 
 /** What all requests work on. */
 export interface KeeperContext {
-  guest: Pick<Guest, "agent" | "disks" | "cards" | "attachSharedFs" | "boot" | "saveState">;
+  guest: Pick<
+    Guest,
+    "agent" | "disks" | "cards" | "attachSharedFs" | "boot" | "saveState" | "connect"
+  >;
   containers: Containers;
   send: (event: KeeperEvent) => void;
   logger: Logger;

@@ -2,6 +2,7 @@
 import { IPFamily } from "../../generated/agent/types_pb.ts";
 import type { Network } from "../../sandbox/messages/network.ts";
 import type { Handlers } from "../control/handlers.ts";
+import { forwardConnections } from "../forwarding/forward.ts";
 import { asking } from "../guest/guest-error.ts";
 import { closeAll } from "../process/process-stdio.ts";
 import type { KeeperContext } from "./context.ts";
@@ -14,8 +15,9 @@ const PERMANENT = 0x80;
 /** Requests about the pod's network. */
 export function networkRequests(
   context: KeeperContext,
-): Pick<Handlers, "attachCard" | "setUpNetwork"> {
-  const { agent, cards } = context.guest;
+): Pick<Handlers, "attachCard" | "setUpNetwork" | "forwardPorts"> {
+  const { guest, logger } = context;
+  const { agent, cards } = guest;
   return {
     attachCard: async (card, descriptors) => {
       try {
@@ -43,6 +45,13 @@ export function networkRequests(
       if (routes.Routes.length > 0) {
         await asking("take its routes", agent.call("updateRoutes", { routes }));
       }
+      return {};
+    },
+    forwardPorts: async (_, [listener, ...others]) => {
+      closeAll(others);
+      if (listener === undefined) return {};
+      const server = forwardConnections({ connect: (port) => guest.connect(port), logger });
+      server.listen({ fd: listener });
       return {};
     },
   };

@@ -80,6 +80,8 @@ export const METHODS = {
   /** Brings the descriptor of a tap device, and perhaps that of /dev/vhost-net. */
   attachCard: { params: Card, result: v.strictObject({ source: DiskSource }) },
   setUpNetwork: { params: Network, result: Nothing },
+  /** A socket comes with this that listens for connections to ports of the guest's. */
+  forwardPorts: { params: Nothing, result: Nothing },
   /** A socket that is connected with virtiofsd comes with this. */
   attachSharedFs: {
     params: v.strictObject({ queueSize: range(1, 1024) }),

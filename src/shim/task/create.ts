@@ -122,6 +122,7 @@ async function createWithPod(
     isSharing: mayShare(making.wanted),
     dns: nameServerLines(spec),
     networkNamespace: networkNamespaceOf(spec),
+    isForwarding: podTypeOf(spec.annotations ?? {}).type === "sandbox",
     log: context.log,
     onEvent: (event) => exits.onEvent(event),
   });

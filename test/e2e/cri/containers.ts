@@ -97,8 +97,7 @@ export function containers(getNode: () => CriNode): void {
     });
 
     test("log files: both streams, long lines, and a file that is taken away", async () => {
-      const script =
-        "echo out; echo err >&2; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo late";
+      const script = "trap 'echo late; exit 0' TERM; echo out; echo err >&2; sleep 100000 & wait";
       const id = await pod.start("logs", ["sh", "-c", script], OWN_PIDS);
       await until(() => pod.log("logs").includes("err"));
       assert.match(pod.log("logs"), /^\d{4}-\d\d-\d\dT\S+ stdout F out$/m);
@@ -106,8 +105,7 @@ export function containers(getNode: () => CriNode): void {
       const path = join(pod.logDirectory, "logs.log");
       renameSync(path, `${path}.old`);
       await node.cri.reopenContainerLog({ containerId: id });
-      await pod.sh(id, "echo > /tmp/go");
-      await pod.awaitExit(id);
+      await node.cri.stopContainer({ containerId: id, timeout: 30n });
       assert.match(pod.log("logs"), /^\S+ stdout F late\n$/);
       await node.cri.removeContainer({ containerId: id });
     });
@@ -175,6 +173,31 @@ export function containers(getNode: () => CriNode): void {
       assert.match(heard[1] ?? "", /heard one/);
       await node.cri.stopContainer({ containerId: id, timeout: 0n });
       await node.cri.removeContainer({ containerId: id });
+    });
+
+    test("port-forward reaches what listens on the guest's loopback alone, and large answers", async () => {
+      const { network } = node;
+      await pod.sh(
+        second,
+        "mkdir -p /tmp/p; busybox dd if=/dev/zero of=/tmp/p/zeros bs=1M count=2",
+      );
+      await pod.sh(second, "busybox httpd -p 127.0.0.1:8090 -h /tmp/p");
+      const { url } = await node.cri.portForward({ podSandboxId: pod.id, port: [8090, 8091] });
+      // Two channels for each port, for data and for errors, which begin with two bytes: the port itself.
+      const answer = await stream(network.host, url, {
+        input: [[0, "GET /zeros HTTP/1.0\r\n\r\n"]],
+      });
+      const [head, body] = (answer[0]?.slice(2) ?? "").split("\r\n\r\n");
+      assert.match(head ?? "", /^HTTP\/1\.\d 200 OK\r\n/);
+      assert.equal(body, "\0".repeat(2 * 1024 * 1024));
+      assert.equal(answer[1]?.slice(2), "", "no error");
+      assert.equal(answer[2]?.slice(2), "", "nothing comes from where nobody listens");
+      const again = await node.cri.portForward({ podSandboxId: pod.id, port: [8090] });
+      const missing = await stream(network.host, again.url, {
+        input: [[0, "GET /none HTTP/1.0\r\n\r\n"]],
+        until: "404 Not Found",
+      });
+      assert.match(missing[0] ?? "", /404 Not Found/);
     });
 
     test("statistics are the guest's", async () => {

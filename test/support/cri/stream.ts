@@ -4,14 +4,19 @@ import { run } from "../../../src/linux/run.ts";
 /**
  * Speaks to CRI's streaming server: channels in one WebSocket (`v4.channel.k8s.io`), each message with its
  * channel's number in front. 0 is standard input, 1 output, 2 errors, 3 how it ended, 4 the terminal's size.
- * Arguments: URL, what goes in as JSON: [[channel, text], …], what ends it when it has come out.
+ * Arguments: URL, protocol, what goes in as JSON: [[channel, text], …], what ends it when it has come out.
  */
 const CLIENT = `
 const [url, protocol, input, until] = process.argv.slice(1);
 const socket = new WebSocket(url.replace("http", "ws"), [protocol]);
 socket.binaryType = "arraybuffer";
 const out = {};
-const finish = () => { console.log(JSON.stringify(out)); process.exit(0); };
+let isOver = false;
+const finish = () => {
+  if (isOver) return;
+  isOver = true;
+  process.stdout.write(JSON.stringify(out), () => process.exit(0));
+};
 socket.onopen = () => {
   for (const [channel, text] of JSON.parse(input)) {
     socket.send(Buffer.concat([Buffer.from([channel]), Buffer.from(text)]));
