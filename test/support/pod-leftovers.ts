@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readdirSync, readFileSync } from "node:fs";
+import { type Dirent, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { readGroups, readUserRecords, readUsers } from "../../src/host/identity/accounts.ts";
 import { listMounts } from "../../src/linux/mounts.ts";
@@ -56,13 +56,25 @@ function processesOf(runRoot: string, isOurs: (id: number) => boolean): string[]
 
 /** Empty directories right below the run root stay, too. */
 function filesOf(runRoot: string): string[] {
-  return readdirSync(runRoot, { recursive: true, withFileTypes: true })
+  return descendants(runRoot)
     .map((entry) => ({ entry, path: relative(runRoot, join(entry.parentPath, entry.name)) }))
     .filter(({ entry, path }) => {
       if (KEPT_TREE.test(path) || KEPT_FILES.test(path)) return false;
       return path.includes("/") || !entry.isDirectory();
     })
     .map(({ path }) => `file ${path}`);
+}
+
+/** While directories go, a list of what is in them cannot always be had: then once more. */
+function descendants(directory: string): Dirent[] {
+  for (;;) {
+    try {
+      return readdirSync(directory, { recursive: true, withFileTypes: true });
+    } catch (error) {
+      const { code, path } = error as NodeJS.ErrnoException;
+      if (code !== "ENOENT" || path === directory) throw error;
+    }
+  }
 }
 
 function entries(directory: string): string[] {

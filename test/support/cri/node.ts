@@ -108,13 +108,22 @@ export class CriNode {
 
   async #awaitReady(): Promise<void> {
     for (const deadline = Date.now() + READY_MS; ; await sleep(100)) {
-      const { status } = await this.cri.status({});
-      const conditions = status?.conditions ?? [];
-      if (conditions.length > 0 && conditions.every((one) => one.status)) return;
+      const why = await this.#whyNotReady();
+      if (why === "") return;
       if (Date.now() > deadline) {
-        const why = conditions.map(({ type, message }) => `${type}: ${message}`).join("; ");
         throw new Error(`the node is not ready: ${why}\n${this.containerd.log().slice(-4000)}`);
       }
+    }
+  }
+
+  async #whyNotReady(): Promise<string> {
+    try {
+      const { status } = await this.cri.status({});
+      const failed = (status?.conditions ?? []).filter((one) => !one.status);
+      return failed.map(({ type, message }) => `${type}: ${message}`).join("; ");
+    } catch (error) {
+      // The socket is there before its services are.
+      return String(error);
     }
   }
 }
