@@ -12,11 +12,14 @@ const NOBODY = "65534";
 const TIMEOUT_MS = 10_000;
 /** A script that names "/", "/usr" or "/etc" is not meant to show it. */
 const MIN_DIRECTORY_DEPTH = 2;
+/** A jail has its own, whatever a script reads there. */
+const OF_KERNEL = /^\/(?:proc|sys|dev)(?:\/|$)/;
 
 /**
  * What a program needs to run: itself, its loader, its libraries. Of a script, its interpreter and
  * all that it names by absolute path: files with what they need, and directories, but none right
- * below the root. What is not there is left out; the program will say what it misses.
+ * below the root, and nothing of the kernel's. What is not there is left out; the program will say
+ * what it misses.
  */
 export async function programFiles(path: string): Promise<string[]> {
   const known = recallFiles(path, LOADER_CACHE);
@@ -31,7 +34,7 @@ export async function programFiles(path: string): Promise<string[]> {
 
 async function collect(path: string, found: Set<string>): Promise<void> {
   const status = statOf(path);
-  if (found.has(path) || status === undefined) return;
+  if (found.has(path) || status === undefined || OF_KERNEL.test(path)) return;
   if (status.isDirectory()) {
     if (realpathSync(path).split("/").length > MIN_DIRECTORY_DEPTH) found.add(path);
     return;
