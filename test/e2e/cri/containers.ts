@@ -8,6 +8,7 @@ import { ContainerState, NamespaceMode } from "../../generated/cri/runtime_pb.ts
 import type { CriNode } from "../../support/cri/node.ts";
 import type { CriPod } from "../../support/cri/pod.ts";
 import { stream } from "../../support/cri/stream.ts";
+import { mukon } from "../../support/mukon.ts";
 import { until } from "./until.ts";
 
 /** Ends when it is told to, once it has said that it is ready. */
@@ -198,6 +199,12 @@ export function containers(getNode: () => CriNode): void {
         until: "404 Not Found",
       });
       assert.match(missing[0] ?? "", /404 Not Found/);
+    });
+
+    test("mukon audit finds every promise kept, port-forward or not", async () => {
+      const { code, stdout, stderr } = await mukon(["audit", `k8s.io..${pod.id}`]);
+      assert.equal(code, 0, stdout + stderr);
+      assert.match(stdout, /keeper/);
     });
 
     test("statistics are the guest's", async () => {
