@@ -2,6 +2,7 @@
 import { Socket } from "node:net";
 import { createLogger } from "../logging/logger.ts";
 import { KEEPER_DESCRIPTORS } from "../sandbox/messages/limits.ts";
+import { confineKeeper } from "./confinement/confine.ts";
 import { descriptorInbox } from "./control/descriptor-inbox.ts";
 import { Keeper } from "./keeper.ts";
 
@@ -12,8 +13,7 @@ function stream(fd: number): Socket {
 }
 
 async function main(): Promise<void> {
-  // It is about to read what a guest says; nothing that root could do may be within reach of that.
-  if (process.getuid?.() === 0) throw new Error("the keeper does not run as root");
+  confineKeeper();
   const keeper = new Keeper({
     control: stream(KEEPER_DESCRIPTORS.control),
     takeDescriptors: descriptorInbox(KEEPER_DESCRIPTORS.descriptors),

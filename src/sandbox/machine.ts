@@ -93,7 +93,7 @@ export async function startMachine(draft: MachineDraft): Promise<Machine> {
     stages.run("launch-keeper", async () =>
       launchVerified(await keeperLaunch(identity, sockets.keeper), {
         journal: draft.journal,
-        seccomp: "any",
+        seccomp: "filter",
         cgroup: helpersCgroup(draft),
       }),
     ),

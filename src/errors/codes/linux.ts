@@ -10,6 +10,7 @@ export const LINUX_CODES = {
   FFI_UNAVAILABLE: "The library that mukon makes system calls with is missing or broken.",
   PROCESS_STATUS_UNREADABLE: "The kernel does not tell all facts of a process.",
   SANDBOX_KEY_INVALID: "The id of a container or its namespace cannot be part of a path.",
+  SECCOMP_FAILED: "A process could not filter its own system calls, and went no further.",
   SYSTEM_CALL_FAILED: "The kernel refused a system call.",
   DESCRIPTORS_NOT_SENT: "File descriptors could not be handed to another process.",
   DESCRIPTORS_TRUNCATED: "Another process sent more file descriptors than it may.",

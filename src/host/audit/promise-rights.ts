@@ -19,7 +19,7 @@ export function brokenRights(found: FoundProcess, state: SandboxState): string[]
     role,
     ...ids,
     groups: status.groups.filter((group) => isAllowedGroup(group, found, state)),
-    seccomp: role === "vmm" ? "filter" : "any",
+    seccomp: role === "vmm" || role === "keeper" ? "filter" : "any",
     ownNamespaces: [],
   });
   const reasons = deviations.map(({ message }) => message);

@@ -16,7 +16,8 @@ import { deviationsOfRoot, readRoot, type SeenRoot } from "../jail/inspect-root.
 import { type ConfinedLaunch, capabilityMask, type ExpectedConfinement } from "./types.ts";
 
 const POLL_MS = 2;
-const DEFAULT_TIMEOUT_MS = 5_000;
+/** A program that filters its own system calls has started by then, on any host. */
+const DEFAULT_TIMEOUT_MS = 10_000;
 const SECCOMP_FILTER = 2;
 const ZOMBIE = "Z";
 /** What {@link launchConfined} gives to every program. */

@@ -70,7 +70,8 @@ async function makePod(
   };
   const vmm = await start("vmm", ["/usr/bin/python3", "-c", FILTERED]);
   await new Promise((done) => vmm.child.stdout?.once("data", done));
-  const keeper = await start("keeper", ["/bin/sleep", "600"]);
+  const keeper = await start("keeper", ["/usr/bin/python3", "-c", FILTERED]);
+  await new Promise((done) => keeper.child.stdout?.once("data", done));
   journal.close();
   const state: SandboxState = {
     id: key,

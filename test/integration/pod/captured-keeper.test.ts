@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { filteredKeeper } from "../../support/filtered-keeper.ts";
 import { PodWorld } from "../../support/pod-world.ts";
 
 // The keeper reads what the guest says, so the shim takes it for captured: another program is run
@@ -47,7 +48,8 @@ const CAPTURED: [title: string, program: string, code: RegExp][] = [
 for (const [title, program, code] of CAPTURED) {
   test(`a keeper ${title} costs its own pod, at once or at its deadline`, async () => {
     const source = `setInterval(() => {}, 1000);\n${program}`;
-    const env = { MUKON_PROGRAMS: world.programs({ "keeper.cjs": source }) };
+    // Without its filter no keeper is used at all: see fail-closed.test.ts.
+    const env = { MUKON_PROGRAMS: world.programs({ "keeper.cjs": filteredKeeper(source) }) };
     const startedAt = Date.now();
     const { stderr } = await world.assertRefused([], code, { env });
     assert.ok(Date.now() - startedAt < (BOOT_SECONDS + 20) * 1000);

@@ -51,7 +51,7 @@ test("every thread of VMM and keeper has the pod's ids, and no right beyond them
       for (const set of CAPABILITY_SETS)
         assert.equal(thread.capabilities[set], 0n, `${role}: ${set}`);
       assert.equal(thread.noNewPrivileges, true, role);
-      if (role === "vmm") assert.equal(thread.seccomp, 2, "the VMM has no seccomp filter");
+      assert.equal(thread.seccomp, 2, `the ${role} has no seccomp filter`);
     }
     assert.equal(environmentOf(pid), "", `${role} has an environment`);
   }

@@ -130,6 +130,12 @@ test("a keeper that does not start ends the pod", async () => {
   }
 });
 
+test("a keeper that runs without its seccomp filter is detected", async () => {
+  const env = { MUKON_PROGRAMS: world.programs({ "keeper.cjs": "setInterval(() => {}, 1000)" }) };
+  const { stderr } = await world.assertRefused([], /CONFINEMENT_BROKEN/, { env });
+  assert.match(stderr, /keeper .*no seccomp filter is on/);
+});
+
 function withFile(target: string, source: string): string[] {
   const mounts: PrivateMount[] = [{ source, target }];
   return privateMounts(world, mounts);
