@@ -13,7 +13,7 @@ export const DOOR_SCRIPT = `
 read -r mounts root <"$0" || exit 125
 setpriv=$1 env=$2 nsenter=$3
 shift 3
-exec "$setpriv" --pdeathsig KILL "$env" -i "$nsenter" "--mount=$mounts" "--root=$root" "--wd=$root" "$@"
+exec "$setpriv" --pdeathsig KILL -- "$env" -i "$nsenter" "--mount=$mounts" "--root=$root" "--wd=$root" "$@"
 `;
 
 /** A jail that nobody is in yet: descriptors hold it. */

@@ -40,6 +40,7 @@ const FILTERED =
   "p=class_(1,ctypes.cast(f,ctypes.c_void_p));" +
   "assert libc.prctl(22,2,ctypes.byref(p))==0;" +
   "print('on',flush=True);time.sleep(600)";
+const UNFILTERED = "import time; print('on', flush=True); time.sleep(600)";
 const NO_PYTHON =
   spawnSync("/usr/bin/python3", ["--version"]).status === 0
     ? SKIP_UNLESS_ROOT
@@ -149,10 +150,11 @@ describe("the audit of a pod", { skip: NO_PYTHON }, () => {
       processOf(await auditSandbox("groups"), "vmm").verdicts.P1,
       /^broken: supplementary groups are 6, not none/,
     );
-    const { state, key } = await makePod("no-filter");
+    const argv = ["/usr/bin/python3", "-c", UNFILTERED];
+    const { state, key } = await makePod("no-filter", { keeper: { argv } });
+    assert.match(processOf(await auditSandbox(key), "keeper").verdicts.P1, /seccomp/);
     const { keeper, ...others } = state.processes;
     assert.ok(keeper);
-    // The sleeper stands in for a VMM whose filter is off.
     writeSandboxState(key, { ...state, processes: { ...others, vmm: keeper } });
     assert.match(processOf(await auditSandbox(key), "vmm").verdicts.P1, /seccomp/);
   });
