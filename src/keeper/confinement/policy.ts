@@ -33,6 +33,8 @@ export const KEEPER_POLICY: FilterPolicy = {
     ...(["poll", "ppoll", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait"] as const),
     ...(["epoll_pwait2", "timerfd_create", "timerfd_settime"] as const),
     ...(["sendmsg", "recvmsg", "sendto", "recvfrom", "shutdown"] as const),
+    // On the listening socket that it is given for port-forward: it cannot make one, or bind it.
+    ...(["listen", "accept4"] as const),
     ...(["getsockopt", "setsockopt", "getsockname", "getpeername"] as const),
     ...(["mmap", "mprotect", "munmap", "mremap", "madvise", "mincore", "brk"] as const),
     ...(["pkey_alloc", "pkey_free", "pkey_mprotect", "membarrier"] as const),

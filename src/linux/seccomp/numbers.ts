@@ -40,6 +40,8 @@ const NUMBERS = {
   sendto: [44, 206],
   recvfrom: [45, 207],
   shutdown: [48, 210],
+  listen: [50, 201],
+  accept4: [288, 242],
   getsockopt: [55, 209],
   setsockopt: [54, 208],
   getsockname: [51, 204],
