@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What idle pods take of the host's memory: booted, cloned with memory copied, cloned with it shared:
-//   sudo node --import tsx bench/memory.ts [--pods N] [--memory MIB] [--newer-qemu | --qemu PATH]
+//   sudo node --import tsx bench/memory.ts [--pods N] [--memory MIB] [--ways booted,copied,shared]
+//     [--newer-qemu | --qemu PATH]
 // Sharing takes QEMU 8.2; `--newer-qemu` fetches one and unpacks it, as the tests do.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -38,6 +39,7 @@ const { values } = parseArgs({
   options: {
     pods: { type: "string", default: "20" },
     memory: { type: "string", default: "512" },
+    ways: { type: "string", default: Object.keys(WAYS).join() },
     qemu: { type: "string" },
     "newer-qemu": { type: "boolean", default: false },
   },
@@ -45,15 +47,27 @@ const { values } = parseArgs({
 const pods = Number(values.pods);
 const qemuPath = values["newer-qemu"] ? await newerQemu() : values.qemu;
 const directory = mkdtempSync(join(tmpdir(), "mukon-bench-memory-"));
+// Told to end, it starts no more pods, and takes away those that there are.
+let isEnding = false;
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, end);
 try {
   const measured = new Map<Way, Measured>();
-  for (const way of Object.keys(WAYS) as Way[]) {
+  for (const way of (Object.keys(WAYS) as Way[]).filter(isWanted)) {
     const result = await measure(way);
     if (result !== undefined) measured.set(way, result);
   }
-  console.log(report(measured));
+  if (!isEnding) console.log(report(measured));
 } finally {
   rmSync(directory, { recursive: true, force: true });
+}
+
+function end(): void {
+  isEnding = true;
+  process.exitCode = 1;
+}
+
+function isWanted(way: Way): boolean {
+  return values.ways.split(",").includes(way) && !isEnding;
 }
 
 /** Undefined where clones do not come by their memory in this way. */
@@ -65,12 +79,13 @@ async function measure(way: Way): Promise<Measured | undefined> {
   try {
     await Promise.all(
       Array.from({ length: AT_ONCE }, async (_, worker) => {
-        for (let turn = worker; turn < pods; turn += AT_ONCE) {
+        for (let turn = worker; turn < pods && !isEnding; turn += AT_ONCE) {
           const argv = [...mukon, "run", "-d", "busybox", "sleep", "100000"];
           ids.push((await run(argv, { env })).stdout.trim());
         }
       }),
     );
+    if (isEnding) return undefined;
     await delay(SETTLE_MS);
     const states = ids.map(stateOf);
     if (states.some((state) => (state.templateMemory ?? "booted") !== way)) return undefined;

@@ -21,7 +21,7 @@ import { type MukonOptions, mukon, type Outcome } from "./mukon.ts";
 import { findLeftovers } from "./pod-leftovers.ts";
 
 /** How pods start, also where the machine has a template: see scripts/run-tests.mjs. */
-const ARE_CLONED = process.env.MUKON_TEST_START === "cloned";
+export const ARE_CLONED = process.env.MUKON_TEST_START === "cloned";
 const BUILT = join(import.meta.dirname, "..", "..", "dist");
 
 type Value = string | number | boolean | string[];

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { release } from "node:os";
 import { after, before, test } from "node:test";
 import { mukon } from "../../support/mukon.ts";
-import { PodWorld } from "../../support/pod-world.ts";
+import { ARE_CLONED, PodWorld } from "../../support/pod-world.ts";
 
 let world: PodWorld;
 before(() => {
@@ -26,10 +26,11 @@ test("a container's output, its errors and its exit code come back, from another
   assert.match(result.stderr, /oops\n$/);
 });
 
-test("emulation, where KVM does not work, is said aloud", async () => {
+test("pods start in the way that these tests are run; emulation, where KVM does not work, is said aloud", async () => {
   const { state, outcome } = await world.start("test-aloud", ["busybox", "sleep", "1000"]);
   const isSaid = /accelerator tcg: the VM is emulated.*\n {2}why: KVM .+\n/.test(outcome.stderr);
   assert.equal(isSaid, state.accelerator === "tcg", outcome.stderr);
+  assert.equal(state.template !== undefined, ARE_CLONED, "not as MUKON_TEST_START says");
   assert.equal((await mukon(["rm", "-f", "test-aloud"])).code, 0);
 });
 
