@@ -3,8 +3,9 @@
 /**
  * Words that each save boot time or memory, measured under emulation: no self-tests of ciphers, no
  * patching against attacks inside the guest (the VM is the wall), one serial port to look for, no
- * audit, no bounce buffers for devices beyond 4 GiB. What the kernel notes down
- * of each page of memory that is plugged in lies in that memory: otherwise there is a limit to it.
+ * audit, no bounce buffers for devices beyond 4 GiB. What the kernel notes down of each page of memory
+ * that is plugged in lies in that memory: otherwise there is a limit to it. The
+ * timer is not tried out: on a busy host its ticks come late, and the kernel would give up.
  */
 const BASE = [
   "console=ttyS0",
@@ -14,6 +15,7 @@ const BASE = [
   "8250.nr_uarts=1",
   "audit=0",
   "swiotlb=noforce",
+  "no_timer_check",
   "memory_hotplug.memmap_on_memory=1",
 ];
 
