@@ -2,6 +2,8 @@
 import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { MukonError } from "../../errors/mukon-error.ts";
+import { dropTool } from "../../host/launcher/tools.ts";
+import { BOUNDED } from "./capabilities.ts";
 
 const MAX_OOM_SCORE_ADJUST = 1000;
 
@@ -19,11 +21,12 @@ export const OPTIONS_VARIABLE = "MUKON_SHIM_OPTIONS";
 
 /**
  * Starts the daemon, which outlives this process: its own session, no stream of ours (containerd
- * waits for the end of those), nothing of the environment that it does not need.
- * @throws SHIM_DAEMON
+ * waits for the end of those), no capability and nothing of the environment that it does not need.
+ * @throws SHIM_DAEMON, COMMAND_NOT_FOUND
  */
 export async function startDaemon(start: DaemonStart): Promise<void> {
-  const child = spawn(process.execPath, [...start.argv], {
+  // Not by the daemon itself: capabilities are each thread's own, and Node has begun with several.
+  const child = spawn(dropTool(), [...BOUNDED, "--", process.execPath, ...start.argv], {
     stdio: ["ignore", "ignore", "ignore", start.listening],
     detached: true,
     cwd: "/",

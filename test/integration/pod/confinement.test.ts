@@ -57,6 +57,19 @@ test("every thread of VMM and keeper has the pod's ids, and no right beyond them
   }
 });
 
+test("the shim lacks every capability that it has no use for, in all of its threads", () => {
+  // Modules, raw I/O, reboot, clocks, MAC, the kernel's log, BPF, its tracing.
+  const unneeded = [16, 17, 22, 25, 32, 33, 34, 38, 39].reduce(
+    (mask, bit) => mask | (1n << BigInt(bit)),
+    0n,
+  );
+  for (const { shimPid } of pods) {
+    for (const thread of threadsOf(shimPid)) {
+      for (const set of CAPABILITY_SETS) assert.equal(thread.capabilities[set] & unneeded, 0n, set);
+    }
+  }
+});
+
 test("VMM and keeper have network, IPC, UTS, mount and pid namespaces that nobody shares", () => {
   const host = readNamespaces(process.pid);
   for (const name of ["net", "ipc", "uts", "mnt", "pid"] as const) {

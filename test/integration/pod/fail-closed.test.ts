@@ -60,7 +60,9 @@ test("tools that do not drop what they should are detected, whatever they leave"
 });
 
 test("a setpriv that fails keeps the pod from starting, and its words are passed on", async () => {
-  const script = "#!/bin/sh\necho setresuid failed >&2\nexit 127\n";
+  // The shim itself is not started as somebody else.
+  const failing = 'case "$*" in *--reuid*) echo setresuid failed >&2; exit 127;; esac';
+  const script = IDLE_SETPRIV.replace("\n", `\n${failing}\n`);
   const under = withFile("/usr/bin/setpriv", world.executable("setpriv.sh", script));
   await world.assertRefused([], /LAUNCH_FAILED|CONFINEMENT_BROKEN/, { under });
 });

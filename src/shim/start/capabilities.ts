@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * What a shim can need as long as it lives, as setpriv(1) names it: to give files to others and to look at
+ * those of others, to start processes as others and kill them, networks, mounts and namespaces. Without the
+ * rest (modules of the kernel, raw I/O, BPF, tracing of the kernel, reboot, clocks, audit, …) it is root of less.
+ */
+const NEEDED = [
+  ...["chown", "dac_override", "dac_read_search", "fowner", "fsetid", "mknod"],
+  ...["kill", "setuid", "setgid", "setpcap", "setfcap", "audit_write"],
+  ...["net_admin", "net_raw", "ipc_lock", "sys_resource"],
+  ...["sys_admin", "sys_chroot", "sys_ptrace"],
+] as const;
+
+/** Options of setpriv(1): root that executes a program has what is in its bounding set, and no more. */
+export const BOUNDED: readonly string[] = [
+  "--inh-caps=-all",
+  `--bounding-set=-all,${NEEDED.map((name) => `+${name}`).join(",")}`,
+];
