@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { cgroupHierarchies } from "../../../src/host/cgroups/hierarchies.ts";
 import type { CriNode } from "../../support/cri/node.ts";
@@ -39,7 +46,12 @@ export function resources(getNode: () => CriNode): void {
     after(async () => {
       await pod?.remove();
       // What was there before the pod is not the pod's to remove.
-      for (const directory of parents()) rmdirSync(directory);
+      for (const directory of parents()) {
+        rmdirSync(directory);
+        if (readdirSync(dirname(directory), { withFileTypes: true }).every((one) => one.isFile())) {
+          rmdirSync(dirname(directory));
+        }
+      }
     });
 
     test("VMM, keeper and virtiofsd are in the pod's cgroup, below kubelet's limit", () => {
