@@ -2,7 +2,7 @@
 import { readdirSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MukonError } from "../errors/mukon-error.ts";
-import { type FlavourName, findFlavour, unitOf } from "./containerd/flavour.ts";
+import { FLAVOUR_NAMES, type FlavourName, findFlavour, unitOf } from "./containerd/flavour.ts";
 import { type Edit, planInstall, planUninstall } from "./containerd/plan.ts";
 import { replaceFile } from "./files.ts";
 import type { HostRoot } from "./host-root.ts";
@@ -43,17 +43,21 @@ export async function install(options: InstallOptions): Promise<void> {
 }
 
 /**
- * Undoes it.
+ * Undoes it, wherever something of ours is: also where containerd itself has gone meanwhile.
  * @throws INSTALL_IN_USE when there are pods of mukon's after `waitMs`; nothing has changed then
  */
 export async function uninstall(
-  options: Omit<InstallOptions, "payload" | "handlers"> & { waitMs?: number },
+  options: Omit<InstallOptions, "payload" | "handlers" | "flavour"> & { waitMs?: number },
 ): Promise<void> {
   const { host } = options;
-  const flavour = findFlavour(host, options.flavour);
-  const edits = planUninstall(host, flavour);
+  const plans = FLAVOUR_NAMES.map((name) => findFlavour(host, name)).map((flavour) => ({
+    flavour,
+    edits: planUninstall(host, flavour),
+  }));
   await awaitNoPods(host, options.waitMs ?? 0);
-  await change(options, edits, unitOf(host, flavour));
+  for (const { flavour, edits } of plans) {
+    if (edits.length > 0) await change(options, edits, unitOf(host, flavour));
+  }
   uninstallPrograms(host);
   options.say("programs: removed");
 }

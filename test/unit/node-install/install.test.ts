@@ -146,6 +146,16 @@ test("a node that lacks programs is told all of them, and stays as it is", async
   assert.deepEqual(node.snapshot(), before);
 });
 
+test("where containerd has gone meanwhile, or another was added, all of ours goes all the same", async (t) => {
+  const node = new Node(t);
+  await node.install();
+  node.uninstallProgram("/usr/bin/containerd");
+  node.write("/var/lib/rancher/k3s/agent/etc/containerd/config.toml", "version = 2\n");
+  await node.uninstall();
+  assert.equal(node.read(MAIN), CONFIG_V2);
+  assert.ok(!node.host.exists("/opt/mukon"));
+});
+
 test("nothing is removed under pods that run", async (t) => {
   const node = new Node(t);
   await node.install();
