@@ -29,6 +29,8 @@ export const ociSpec = v.object({
   hostname: v.optional(text),
   mounts: v.optional(list(ociMount)),
   annotations: v.optional(textMap),
+  /** Programs for the host to run; only whether there are any is of interest. */
+  hooks: v.optional(v.record(v.string(), v.unknown())),
   linux: v.optional(ociLinux),
 });
 

@@ -21,6 +21,17 @@ export function readBundleSpec(bundle: string): OciSpec {
   return parseOciSpec(text);
 }
 
+/** A sentence for each thing that the spec asks for and nobody does. */
+export function unheardWishes({ hooks = {} }: OciSpec): string[] {
+  const names = Object.entries(hooks)
+    .filter(([, list]) => Array.isArray(list) && list.length > 0)
+    .map(([name]) => name);
+  if (names.length === 0) return [];
+  return [
+    `hooks are not run (${names.join(", ")}): what they do to the container, such as giving it a network, does not reach the guest`,
+  ];
+}
+
 /** What the container may use, for the size of its VM. */
 export function sizingOf(spec: OciSpec): OciSizing {
   const { memory, cpu } = spec.linux?.resources ?? {};

@@ -6,7 +6,13 @@ import { Steps } from "../../logging/steps.ts";
 import { createdEvent } from "../events/task-events.ts";
 import { hasConfiguration, type RuntimeOptions } from "../options.ts";
 import { AttachedDisks, type ContainerDisk, type RootDisks } from "./attached-disks.ts";
-import { hostnameOf, networkNamespaceOf, readBundleSpec, sizingOf } from "./bundle-spec.ts";
+import {
+  hostnameOf,
+  networkNamespaceOf,
+  readBundleSpec,
+  sizingOf,
+  unheardWishes,
+} from "./bundle-spec.ts";
 import type { Container } from "./container.ts";
 import type { TaskContext } from "./context.ts";
 import { planDisks, type WantedDisk } from "./disks.ts";
@@ -220,7 +226,9 @@ async function provideFiles(
   { wanted, volumes, shares, disks, steps }: ContainerParts,
 ): Promise<RootDisks & { disks: ContainerDisk[]; sharedRootfs?: string }> {
   const plan = volumePlanFor(pod, wanted);
-  for (const warning of plan.warnings) context.log.warn(warning, { containerId: wanted.id });
+  for (const warning of [...unheardWishes(wanted.spec), ...plan.warnings]) {
+    context.log.warn(warning, { containerId: wanted.id });
+  }
   await steps.run("volumes", () => volumes.copy(plan.copies));
   const sharedRootfs = await steps.run("shares", async () => {
     const rootfs = await shares.addRootfs(wanted.rootfsPlan);

@@ -22,7 +22,7 @@ import { MetricsSchema as MetricsV2Schema } from "../../../src/generated/contain
 import { OptionsSchema } from "../../../src/generated/containerd/runtimeoptions_pb.ts";
 import { parseOciSpec } from "../../../src/guest-protocol/oci-spec.ts";
 import { readStartOptions, readTaskOptions } from "../../../src/shim/options.ts";
-import { sizingOf } from "../../../src/shim/task/bundle-spec.ts";
+import { sizingOf, unheardWishes } from "../../../src/shim/task/bundle-spec.ts";
 import { toTtrpcError } from "../../../src/shim/task/errors.ts";
 import { toMetrics } from "../../../src/shim/task/metrics.ts";
 import { planRootfs, type TaskMount } from "../../../src/shim/task/rootfs.ts";
@@ -311,4 +311,13 @@ test("numbers as large as the guest may tell fit into the metrics", () => {
     assert.equal(metrics.memory?.usage?.usage, usage);
     assert.equal(metrics.cpu?.usage?.total, BigInt(Number.MAX_SAFE_INTEGER));
   }
+});
+
+test("hooks of a spec are named in a warning; without any there is none", () => {
+  const withHooks = (hooks: object) =>
+    unheardWishes(parseOciSpec({ ociVersion: "1.1.0", hooks: { ...hooks } }));
+  const [warning] = withHooks({ prestart: [{ path: "/bin/true" }], poststop: [] });
+  assert.match(warning ?? "", /hooks are not run \(prestart\)/);
+  assert.deepEqual(withHooks({ poststop: null }), []);
+  assert.deepEqual(unheardWishes(parseOciSpec({ ociVersion: "1.1.0", hooks: null })), []);
 });
