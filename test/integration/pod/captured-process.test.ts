@@ -61,7 +61,17 @@ async function assertNothingReached(who: Captured, otherHalf: number[]): Promise
   const strangers = [pod.shimPid, other.shimPid, other.vmmPid, other.keeperPid, ...otherHalf];
   const runtimeDirectory = runtimeDirectoryOf(other.identity.vmm.uid);
   const places = [
-    ...["/home", "/root", "/sys", "/run", "/tmp", "/var", "/etc/passwd", "/etc/shadow", "/bin/sh"],
+    ...[
+      "/home",
+      "/root",
+      "/sys",
+      "/run/user",
+      "/tmp",
+      "/var",
+      "/etc/passwd",
+      "/etc/shadow",
+      "/bin/sh",
+    ],
     ...["sys", "kcore", "cpuinfo", "meminfo", "kallsyms"].map((name) => `/proc/${name}`),
     ...["/..", "/proc/1/root/..", "/proc/1/cwd/.."].map((path) => `${path}/home`),
     ...["sandboxes", "bundles", "s", "identities"].map((name) => join(world.runRoot, name)),

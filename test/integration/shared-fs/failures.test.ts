@@ -39,11 +39,14 @@ test("a file system that cannot map ids is named, and nothing is left of the pod
 test("a virtiofsd that does not shut itself in is never connected", async () => {
   const program = world.executable(
     "virtiofsd",
-    "#!/bin/sh\ncase $1 in --version) echo virtiofsd 1.13.2 ;; *) exec sleep 100 ;; esac\n",
+    "#!/bin/sh\ncase $1 in --version) echo virtiofsd 1.13.2 ;; *) exec /bin/sleep 100 ;; esac\n",
   );
   world.configure({ "hypervisor.qemu": { virtio_fs_daemon: program } });
-  await world.assertRefused(["-v", `${disk}:/data`], /virtiofsd .*CONFINEMENT_BROKEN/);
-  world.configure({});
+  try {
+    await world.assertRefused(["-v", `${disk}:/data`], /virtiofsd .*CONFINEMENT_BROKEN/);
+  } finally {
+    world.configure({});
+  }
 });
 
 test("kill -9 of virtiofsd ends its pod; kill -9 of the shim leaves mounts that gc undoes", async () => {
