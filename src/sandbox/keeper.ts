@@ -5,6 +5,9 @@ import { programJail } from "../host/jail/program-jail.ts";
 import type { ConfinedLaunch } from "../host/launcher/types.ts";
 import { programsDirectory, publishProgram } from "../host/programs.ts";
 
+/** Debian's Node reads parts of itself from there, when it starts. */
+const NODE_PARTS = "/usr/share/nodejs";
+
 /** The keeper's ends of its sockets, in the order of its descriptors from 3 on. */
 export interface KeeperSockets {
   control: number;
@@ -32,7 +35,7 @@ export async function keeperLaunch(
     uid: identity.keeper.uid,
     gid: identity.keeper.gid,
     groups: [],
-    jail: await programJail(node, [program, join(dirname(program), "koffi.node")]),
+    jail: await programJail(node, [...[program, join(dirname(program), "koffi.node"), NODE_PARTS]]),
     stdio: ["ignore", "ignore", "pipe", control, descriptors, qmp, agent, console],
   };
 }
