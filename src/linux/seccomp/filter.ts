@@ -9,7 +9,7 @@ export interface ArgumentCheck {
   oneOf: readonly number[];
 }
 
-/** A policy; what it does not name fails with EPERM. */
+/** A policy; what it does not name fails with EPERM, unless it says otherwise. */
 export interface FilterPolicy {
   allowed: readonly SystemCallName[];
   /** Allowed with these arguments; EPERM otherwise. */
@@ -18,6 +18,8 @@ export interface FilterPolicy {
   unknown: readonly SystemCallName[];
   /** End the whole process: no program of good will makes them. */
   deadly: readonly SystemCallName[];
+  /** What becomes of calls that it does not name. Default: "refused". */
+  otherwise?: "refused" | "allowed";
 }
 
 /** One instruction of a classic BPF program: struct sock_filter, bpf(2). */
@@ -72,7 +74,7 @@ export function compileFilter(
     ),
     ...all(policy.unknown, ACTIONS.notImplemented),
     ...all(policy.deadly, ACTIONS.killProcess),
-    end(ACTIONS.permissionDenied),
+    end(policy.otherwise === "allowed" ? ACTIONS.allow : ACTIONS.permissionDenied),
   ];
 }
 

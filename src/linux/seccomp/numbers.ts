@@ -112,6 +112,7 @@ const NUMBERS = {
   process_madvise: [440, 440],
   pidfd_getfd: [438, 438],
   kcmp: [312, 272],
+  io_uring_setup: [425, 425],
   bpf: [321, 280],
   perf_event_open: [298, 241],
   keyctl: [250, 219],
