@@ -8,7 +8,7 @@
 const NEEDED = [
   ...["chown", "dac_override", "dac_read_search", "fowner", "fsetid", "mknod"],
   ...["kill", "setuid", "setgid", "setpcap", "setfcap", "audit_write"],
-  ...["net_admin", "net_raw", "ipc_lock", "sys_resource"],
+  ...["net_admin", "net_bind_service", "net_raw", "ipc_lock", "sys_resource"],
   ...["sys_admin", "sys_chroot", "sys_ptrace"],
 ] as const;
 
