@@ -3,7 +3,8 @@
 /**
  * What a shim can need as long as it lives, as setpriv(1) names it: to give files to others and to look at
  * those of others, to start processes as others and kill them, networks, mounts and namespaces. Without the
- * rest (modules of the kernel, raw I/O, BPF, tracing of the kernel, reboot, clocks, audit, …) it is root of less.
+ * rest (modules of the kernel, raw I/O, reboot, clocks, …) it is root of less. To sys_admin the kernel also
+ * gives what bpf, perfmon and syslog are for; it is needed for mounts and namespaces.
  */
 const NEEDED = [
   ...["chown", "dac_override", "dac_read_search", "fowner", "fsetid", "mknod"],
