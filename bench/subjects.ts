@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openGuest } from "../guest/image/open.ts";
 import { run } from "../src/linux/run.ts";
-import { now } from "../src/logging/moments.ts";
 import { qemuVersion } from "../src/vmm/qemu/version.ts";
-import { type Moments, newMomentsFile, readMoments } from "./moments.ts";
+import { newMomentsFile, readMoments } from "./moments.ts";
+import { type Sample, timeToOutput } from "./time-to-output.ts";
 
 const repository = join(import.meta.dirname, "..");
 const mukon = [process.execPath, "--", join(repository, "dist", "mukon.cjs")];
@@ -15,18 +14,11 @@ const MARKER = "first output";
 const configurations = mkdtempSync(join(tmpdir(), "mukon-bench-configurations-"));
 process.once("exit", () => rmSync(configurations, { recursive: true, force: true }));
 
-/** One start: milliseconds since that of the command. */
-export interface Sample {
-  outputMs: number;
-  endMs: number;
-  /** Empty for what is not mukon. */
-  moments: Moments;
-}
-
 /** Something whose time from start to first output is measured. */
 export interface Subject {
   name: string;
-  once(): Promise<Sample>;
+  /** When `signal` is aborted the command is asked to end, and waited for. */
+  once(signal: AbortSignal): Promise<Sample>;
   close(): Promise<void>;
 }
 
@@ -51,9 +43,12 @@ export async function mukonSubject(start: Start, qemuPath?: string): Promise<Sub
   const qemu = qemuPath === undefined ? "" : `, QEMU ${await qemuVersion(qemuPath)}`;
   return {
     name: `mukon run, ${start === "cold" ? start : `clone (${await memoryOfClones(env)})`}${qemu}`,
-    once: async () => {
+    once: async (signal) => {
       const file = newMomentsFile();
-      const sample = await timeToOutput(argv, MARKER, { ...env, MUKON_MOMENTS_FILE: file });
+      const sample = await timeToOutput(argv, {
+        ...{ marker: MARKER, signal },
+        env: { ...env, MUKON_MOMENTS_FILE: file },
+      });
       return { ...sample, moments: readMoments(file, sample.beganAt) };
     },
     close: async () => {},
@@ -102,7 +97,7 @@ export async function bareQemuSubject(accelerator: string): Promise<Subject> {
   ];
   return {
     name: `QEMU alone (${accelerator})`,
-    once: () => timeToOutput(argv, "mukon-probe-ok"),
+    once: (signal) => timeToOutput(argv, { marker: "mukon-probe-ok", signal }),
     close: async () => {},
   };
 }
@@ -122,40 +117,14 @@ export async function runcSubject(): Promise<Subject> {
   let count = 0;
   return {
     name: "runc run",
-    once: () =>
-      timeToOutput(
-        ["runc", "run", "--bundle", directory, `mukon-bench-${process.pid}-${count++}`],
-        MARKER,
-      ),
+    once: (signal) => {
+      count += 1;
+      const argv = ["runc", "run", "--bundle", directory, `mukon-bench-${process.pid}-${count}`];
+      return timeToOutput(argv, { marker: MARKER, signal });
+    },
     close: async () => {
       await run(["umount", rootfs], { allowFailure: true });
       rmSync(directory, { recursive: true, force: true });
     },
   };
-}
-
-/** Runs a command to its end, and takes note of when `marker` was seen. */
-async function timeToOutput(
-  argv: readonly string[],
-  marker: string,
-  env: NodeJS.ProcessEnv = process.env,
-): Promise<Sample & { beganAt: number }> {
-  const [program = "", ...args] = argv;
-  const beganAt = now();
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env });
-  let seen = "";
-  let errors = "";
-  let outputMs: number | undefined;
-  child.stderr.on("data", (chunk: Buffer) => {
-    errors += chunk.toString();
-  });
-  child.stdout.on("data", (chunk: Buffer) => {
-    seen += chunk.toString();
-    if (seen.includes(marker)) outputMs ??= now() - beganAt;
-  });
-  await new Promise((done) => child.once("close", done));
-  if (outputMs === undefined) {
-    throw new Error(`${program} did not print ${marker}: ${errors || seen}`);
-  }
-  return { outputMs, endMs: now() - beganAt, moments: new Map(), beganAt };
 }

@@ -9,7 +9,12 @@ import { Pod } from "./pod.ts";
 import { PodShares } from "./pod-shares.ts";
 
 /** A clone is there in a fraction of this, also on a machine that starts many at once. */
-const CLONE_TIMEOUT_MS = 20_000;
+const CLONE_TIMEOUT_MS = { kvm: 20_000, tcg: 60_000 };
+/**
+ * Where `dial_timeout` is 0. Emulation takes ten times the processor that KVM takes, and guests that boot
+ * at once share what the host has: ten of them on 2 cores need 36 s each.
+ */
+const BOOT_TIMEOUT_MS = { kvm: 45_000, tcg: 180_000 };
 
 /** What happens in the guest, for whoever has asked for it. */
 export type GuestListener = (event: ExitedEvent | OomEvent) => void;
@@ -55,8 +60,11 @@ export async function bootGuest(
 ): Promise<void> {
   const { stages, configuration, extraMemoryMib } = draft;
   const isClone = machine.template !== undefined;
-  const bootTimeoutMs = configuration.agent.dialTimeout * 1000;
-  const timeoutMs = isClone ? Math.min(CLONE_TIMEOUT_MS, bootTimeoutMs) : bootTimeoutMs;
+  const { accelerator } = machine.description;
+  const bootTimeoutMs = configuration.agent.dialTimeout * 1000 || BOOT_TIMEOUT_MS[accelerator];
+  const timeoutMs = isClone
+    ? Math.min(CLONE_TIMEOUT_MS[accelerator], bootTimeoutMs)
+    : bootTimeoutMs;
   await stages.run(isClone ? "clone" : "boot", async () => {
     const boot = pod.keeper.boot({ timeoutMs, isClone, extraMemoryMib: extraMemoryMib ?? 0 });
     try {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import { flag, integer, textList } from "../kinds.ts";
+import { flag, integer, integerOrZero, textList } from "../kinds.ts";
 import { accepted, active } from "./define.ts";
 
 /** [agent.kata]: the agent in the guest. */
 export const AGENT_KEYS = {
   dialTimeout: active({
-    kind: integer(1, 3600),
-    default: 45,
-    about: "Seconds the guest has to boot and its agent to answer.",
+    kind: integerOrZero(1, 3600),
+    default: 0,
+    about:
+      "Seconds the guest has to boot and its agent to answer. 0 stands for 45, or 180 where the guest is emulated.",
   }),
   enableDebug: accepted({
     kind: flag(),
