@@ -10,7 +10,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { RequestSchema, ResponseSchema } from "../generated/ttrpc/ttrpc_pb.ts";
-import { fromStatus } from "./error-details.ts";
+import { DETAILS_METADATA, fromStatus } from "./error-details.ts";
 import { encodeFrame, type Frame, FrameDecoder, FrameType, MAX_PAYLOAD_BYTES } from "./frame.ts";
 import { StatusCode } from "./status.ts";
 import { whenClosed } from "./stream-closed.ts";
@@ -77,7 +77,13 @@ export class TtrpcClient {
     options: CallOptions = {},
   ): Promise<MessageShape<O>> {
     if (this.#end !== undefined) throw this.#end;
-    const frame = encodeCall(method, { request, options, streamId: this.#takeStreamId() });
+    const isDetailed = this.#isPeerTrusted;
+    const frame = encodeCall(method, {
+      request,
+      options,
+      isDetailed,
+      streamId: this.#takeStreamId(),
+    });
     if (this.#stream.writableLength > MAX_BUFFERED_BYTES) {
       throw new TtrpcError("CONNECTION_STALLED", `${method.name}: the other side does not read`, {
         status: StatusCode.UNAVAILABLE,
@@ -162,6 +168,8 @@ interface OutgoingCall<I extends DescMessage> {
   request: MessageInitShape<I>;
   options: CallOptions;
   streamId: number;
+  /** What is mukon's own of an error is wanted. */
+  isDetailed: boolean;
 }
 
 function encodeCall<I extends DescMessage, O extends DescMessage>(
@@ -174,7 +182,10 @@ function encodeCall<I extends DescMessage, O extends DescMessage>(
     method: method.name,
     payload: toBinary(method.input, create(method.input, call.request)),
     timeoutNano: BigInt(Math.round((timeoutMs ?? 0) * NANOSECONDS_PER_MS)),
-    metadata: Object.entries(metadata ?? {}).map(([key, value]) => ({ key, value })),
+    metadata: [
+      ...Object.entries(metadata ?? {}).map(([key, value]) => ({ key, value })),
+      ...(call.isDetailed ? [DETAILS_METADATA] : []),
+    ],
   });
   const payload = toBinary(RequestSchema, message);
   if (payload.length > MAX_PAYLOAD_BYTES) {

@@ -7,11 +7,16 @@ import { TtrpcError } from "./ttrpc-error.ts";
 
 /** Code, hint and details of a MukonError, as JSON, beside the text that every client shows. */
 const DETAILS_TYPE = "dev.mukon.Error";
+/** A call with this among its metadata is by a client that knows them. */
+export const DETAILS_METADATA = { key: "dev.mukon.errors", value: "details" };
 const MAX_MESSAGE_CHARACTERS = 16 * 1024;
 const MAX_DETAILS_BYTES = 64 * 1024;
 
-/** A failure as it goes over the wire. Clients that know mukon's errors get all of it. */
-export function toStatus(error: unknown): Status {
+/**
+ * A failure as it goes over the wire. Only clients that know mukon's errors get all of it: containerd 2
+ * adds a complaint about a type that it does not know to the text that its user sees.
+ */
+export function toStatus(error: unknown, options: { isDetailed: boolean }): Status {
   const known = asMukonError(error);
   const status = error instanceof TtrpcError ? error.status : StatusCode.UNKNOWN;
   const hint = known.hint === undefined ? "" : ` (${known.hint})`;
@@ -19,7 +24,7 @@ export function toStatus(error: unknown): Status {
     // A failure must never look like success.
     code: status === StatusCode.OK ? StatusCode.UNKNOWN : status,
     message: `${known.message} [${known.code}]${hint}`.slice(0, MAX_MESSAGE_CHARACTERS),
-    details: encodeDetails(known),
+    details: options.isDetailed ? encodeDetails(known) : [],
   });
 }
 

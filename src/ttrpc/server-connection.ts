@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Request, RequestSchema, ResponseSchema } from "../generated/ttrpc/ttrpc_pb.ts";
-import { toStatus } from "./error-details.ts";
+import { DETAILS_METADATA, toStatus } from "./error-details.ts";
 import { encodeFrame, type Frame, FrameDecoder, FrameType, MAX_PAYLOAD_BYTES } from "./frame.ts";
 import type { CallContext, HandlerTable, RawHandler } from "./handlers.ts";
 import { StatusCode } from "./status.ts";
@@ -79,8 +79,9 @@ export class ServerConnection {
 
   /** The encoded response; never rejects. */
   async #answer(frame: Frame): Promise<Uint8Array> {
+    let request: Request | undefined;
     try {
-      const request = decodeRequest(frame.payload);
+      request = decodeRequest(frame.payload);
       const handler = this.#find(request);
       const payload = await handler(request.payload, contextOf(request, this.#abort.signal));
       const response = toBinary(ResponseSchema, create(ResponseSchema, { payload }));
@@ -89,7 +90,7 @@ export class ServerConnection {
         status: StatusCode.RESOURCE_EXHAUSTED,
       });
     } catch (error) {
-      return failure(error);
+      return failure(error, { isDetailed: request !== undefined && knowsDetails(request) });
     }
   }
 
@@ -103,7 +104,7 @@ export class ServerConnection {
   }
 
   #fail(streamId: number, error: unknown): void {
-    this.#reply(streamId, failure(error));
+    this.#reply(streamId, failure(error, { isDetailed: false }));
   }
 
   #reply(streamId: number, payload: Uint8Array): void {
@@ -113,8 +114,13 @@ export class ServerConnection {
   }
 }
 
-function failure(error: unknown): Uint8Array {
-  return toBinary(ResponseSchema, create(ResponseSchema, { status: toStatus(error) }));
+function failure(error: unknown, options: { isDetailed: boolean }): Uint8Array {
+  return toBinary(ResponseSchema, create(ResponseSchema, { status: toStatus(error, options) }));
+}
+
+function knowsDetails({ metadata }: Request): boolean {
+  const { key: wanted } = DETAILS_METADATA;
+  return metadata.some(({ key, value }) => key === wanted && value === DETAILS_METADATA.value);
 }
 
 function decodeRequest(payload: Buffer): Request {

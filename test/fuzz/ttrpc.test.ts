@@ -113,7 +113,9 @@ test("an error of ours reaches a client that trusts us as it was", () => {
   fc.assert(
     fc.property(code, fc.string(), fc.option(fc.string(), { nil: undefined }), (...parts) => {
       const [name, message, hint] = parts;
-      const status = toStatus(new TtrpcError(name, message, { hint, details: { size: 7n } }));
+      const status = toStatus(new TtrpcError(name, message, { hint, details: { size: 7n } }), {
+        isDetailed: true,
+      });
       const wire = fromBinary(StatusSchema, toBinary(StatusSchema, status));
       const read = fromStatus(wire, { isTrusted: true });
       assert.deepEqual([read.code, read.message, read.hint], [name, message, hint]);

@@ -23,16 +23,18 @@ interface Setup {
 async function serving(
   context: TestContext,
   { handlers, options }: Setup,
-): Promise<{ client: TtrpcClient; connection: ServerConnection }> {
+): Promise<{ client: TtrpcClient; connection: ServerConnection; received: () => Buffer }> {
   const [near, far] = await connectedStreams();
   const server = new TtrpcServer().register(Task, handlers).register(TaskV3, handlers);
   const connection = server.serve(far);
   const client = new TtrpcClient(near, options);
+  const chunks: Buffer[] = [];
+  near.on("data", (chunk: Buffer) => chunks.push(chunk));
   context.after(() => {
     client.close();
     connection.close();
   });
-  return { client, connection };
+  return { client, connection, received: () => Buffer.concat(chunks) };
 }
 
 test("a call reaches its handler, and the answer its caller, under both versions", async (context) => {
@@ -122,6 +124,13 @@ test("errors keep status and text for everyone, code and hint for who trusts the
     status: StatusCode.UNKNOWN,
   });
   await assert.rejects(client.call(Task.method.start, {}), { code: "INTERNAL", message: "plain" });
+});
+
+test("who does not know mukon's errors gets no details that it could only complain about", async (context) => {
+  const { client, received } = await serving(context, { handlers: failing() });
+  await assert.rejects(client.call(Task.method.state, {}));
+  assert.match(received().toString("latin1"), /no task x/);
+  assert.doesNotMatch(received().toString("latin1"), /dev\.mukon/);
 });
 
 test("a side that is not trusted cannot speak in mukon's name", async (context) => {
