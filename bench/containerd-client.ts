@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from "node:child_process";
 import { type Containerd, IMAGE } from "../test/support/containerd.ts";
+import { containerdProgram } from "../test/support/containerd-release.ts";
 
 const MARKER = "first output";
 
@@ -57,9 +58,13 @@ export class TimedClient {
 
   async #time(words: readonly string[], hasOutput: boolean): Promise<Times> {
     const began = performance.now();
-    const child = spawn("ctr", ["--address", this.#containerd.socket, ...words], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const child = spawn(
+      containerdProgram("ctr"),
+      ["--address", this.#containerd.socket, ...words],
+      {
+        stdio: ["ignore", "pipe", "pipe"],
+      },
+    );
     let output = "";
     let outputMs: number | undefined;
     child.stdout.on("data", (chunk: Buffer) => {

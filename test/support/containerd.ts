@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import {
   closeSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -15,6 +14,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { listMounts } from "../../src/linux/mounts.ts";
 import { type RunResult, run } from "../../src/linux/run.ts";
+import { configurationVersion, containerdProgram } from "./containerd-release.ts";
 import type { PodWorld } from "./pod-world.ts";
 import { writeShellImage } from "./shell-image.ts";
 
@@ -32,8 +32,11 @@ export interface ContainerdOptions {
   configure?: (directory: string) => string;
 }
 
+/** What ctr of containerd 2.2 and newer says on every host with control groups of version 1. */
+const DEPRECATION = /^.*DEPRECATION: The support for cgroup v1 is deprecated.*\n/gm;
+/** What containerd 1 does not know, it passes over. */
 const WITHOUT_CRI = `
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.podsandbox.controller.v1.podsandbox", "io.containerd.internal.v1.opt"]
 `;
 
 /** A containerd of our own, all of whose state is below one directory, and its `ctr`. */
@@ -81,7 +84,12 @@ export class Containerd {
   /** Starts the daemon (again), and waits until it answers. */
   async launch(): Promise<void> {
     const log = openSync(join(this.directory, "containerd.log"), "a");
-    const words = [...this.#under, "containerd", "--config", this.#configuration];
+    const words = [
+      ...this.#under,
+      containerdProgram("containerd"),
+      "--config",
+      this.#configuration,
+    ];
     this.#daemon = spawn(words[0] ?? "", words.slice(1), {
       stdio: ["ignore", log, log],
       env: { PATH: `${this.#programs}:${process.env.PATH}` },
@@ -110,12 +118,14 @@ export class Containerd {
     args: readonly string[],
     options: { allowFailure?: boolean; input?: string } = {},
   ): Promise<RunResult> {
-    return await run(["ctr", "--address", this.socket, ...args], { timeoutMs: CTR_MS, ...options });
+    const words = [containerdProgram("ctr"), "--address", this.socket, ...args];
+    const outcome = await run(words, { timeoutMs: CTR_MS, ...options });
+    return { ...outcome, stderr: outcome.stderr.replace(DEPRECATION, "") };
   }
 
   /** A `ctr` that goes on; its input stays open. */
   spawnCtr(args: readonly string[]): ChildProcess {
-    return spawn("ctr", ["--address", this.socket, ...args], { stdio: "pipe" });
+    return spawn(containerdProgram("ctr"), ["--address", this.socket, ...args], { stdio: "pipe" });
   }
 
   /** `ctr run …`, with the shim of this build. */
@@ -155,7 +165,7 @@ export class Containerd {
   }
 
   #settings(more: string): string {
-    return `version = 2
+    return `version = ${configurationVersion()}
 root = "${this.directory}/root"
 state = "${this.directory}/state"
 ${more}
@@ -189,10 +199,4 @@ ${more}
 /** Arguments of `ctr` up to the command. */
 export function runWords(id: string, flags: readonly string[], runtime = RUNTIME): string[] {
   return ["run", "--runtime", runtime, "--cgroup", `/mukon-e2e/${id}`, ...flags, IMAGE, id];
-}
-
-/** Why containerd cannot be tested here; undefined: it can. */
-export function whyNoContainerd(): string | undefined {
-  const isThere = ["containerd", "ctr"].every((name) => existsSync(`/usr/bin/${name}`));
-  return isThere ? undefined : "containerd is not installed: apt-get install containerd";
 }

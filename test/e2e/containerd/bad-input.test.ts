@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Containerd, IMAGE, RUNTIME, whyNoContainerd } from "../../support/containerd.ts";
+import { Containerd, IMAGE, RUNTIME } from "../../support/containerd.ts";
+import { whyNoContainerd } from "../../support/containerd-release.ts";
 import { PodWorld } from "../../support/pod-world.ts";
 
 const skip = whyNoContainerd() ?? false;

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cgroupHierarchies } from "../../../src/host/cgroups/hierarchies.ts";
-import { Containerd, whyNoContainerd } from "../../support/containerd.ts";
+import { Containerd } from "../../support/containerd.ts";
+import { whyNoContainerd } from "../../support/containerd-release.ts";
 import { PodWorld } from "../../support/pod-world.ts";
 
 const skip = whyNoContainerd() ?? false;

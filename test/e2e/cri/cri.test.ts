@@ -3,7 +3,7 @@
 // once for all suites.
 import assert from "node:assert/strict";
 import { after, before, suite } from "node:test";
-import { whyNoContainerd } from "../../support/containerd.ts";
+import { whyNoContainerd } from "../../support/containerd-release.ts";
 import { CriNode } from "../../support/cri/node.ts";
 import { cannotNetwork } from "../../support/network-world.ts";
 import { badInput } from "./bad-input.ts";

@@ -7,10 +7,10 @@ import { Containerd } from "../containerd.ts";
 import { NetworkWorld } from "../network-world.ts";
 import { TemplateWorld } from "../template-world.ts";
 import { type CriClient, connectCri } from "./client.ts";
+import { criConfiguration, PAUSE_IMAGE } from "./configuration.ts";
 import { CriPod, type PodOptions } from "./pod.ts";
 
 const NAMESPACE = "k8s.io";
-const PAUSE_IMAGE = "local.test/pause:1";
 export const SHELL_IMAGE = "local.test/shell:1";
 /** A pause that is told to end ends, and so does one that is killed. */
 const PAUSE = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1000 & wait; done"];
@@ -42,7 +42,12 @@ export class CriNode {
     const network = await NetworkWorld.make();
     const containerd = await Containerd.start(world, {
       under: ["nsenter", `--net=${network.host}`, "--"],
-      configure: (directory) => configuration(directory, network),
+      configure: (directory) => {
+        const networks = join(directory, "net.d");
+        mkdirSync(networks);
+        writeFileSync(join(networks, "10-pods.conflist"), JSON.stringify(podNetwork(network)));
+        return criConfiguration({ directory, networks });
+      },
     });
     const path = { Env: ["PATH=/bin:/usr/bin"] };
     await containerd.importImage(PAUSE_IMAGE, { Entrypoint: PAUSE, ...path }, NAMESPACE);
@@ -119,45 +124,15 @@ export class CriNode {
   async #whyNotReady(): Promise<string> {
     try {
       const { status } = await this.cri.status({});
-      const failed = (status?.conditions ?? []).filter((one) => !one.status);
+      // containerd 2 has one of its own, for what of its host and configuration is deprecated.
+      const needed = (status?.conditions ?? []).filter(({ type }) => /Ready$/.test(type));
+      const failed = needed.filter((one) => !one.status);
       return failed.map(({ type, message }) => `${type}: ${message}`).join("; ");
     } catch (error) {
       // The socket is there before its services are.
       return String(error);
     }
   }
-}
-
-function configuration(directory: string, network: NetworkWorld): string {
-  const networks = join(directory, "net.d");
-  mkdirSync(networks);
-  writeFileSync(join(networks, "10-pods.conflist"), JSON.stringify(podNetwork(network)));
-  const cri = `plugins."io.containerd.grpc.v1.cri"`;
-  return `
-[plugins."io.containerd.internal.v1.opt"]
-  path = "${directory}/opt"
-[${cri}]
-  sandbox_image = "${PAUSE_IMAGE}"
-  disable_apparmor = true
-  stream_server_address = "127.0.0.1"
-  netns_mounts_under_state_dir = true
-[${cri}.cni]
-  bin_dir = "/usr/lib/cni"
-  conf_dir = "${networks}"
-[${cri}.containerd]
-  default_runtime_name = "mukon"
-[${cri}.containerd.runtimes.mukon]
-  runtime_type = "io.containerd.mukon.v2"
-  pod_annotations = ["io.katacontainers.*"]
-  container_annotations = ["io.katacontainers.*"]
-  privileged_without_host_devices = true
-[${cri}.containerd.runtimes.lost]
-  runtime_type = "io.containerd.mukon.v2"
-[${cri}.containerd.runtimes.lost.options]
-  ConfigPath = "/nowhere/configuration.toml"
-[${cri}.containerd.runtimes.absent]
-  runtime_type = "io.containerd.absent.v2"
-`;
 }
 
 function podNetwork(network: NetworkWorld): Record<string, unknown> {
