@@ -9,7 +9,8 @@ import { newMomentsFile, readMoments } from "./moments.ts";
 import { type Sample, timeToOutput } from "./time-to-output.ts";
 
 const repository = join(import.meta.dirname, "..");
-const mukon = [process.execPath, "--", join(repository, "dist", "mukon.cjs")];
+/** The command line of this checkout, as an argument vector. */
+export const mukonCommand = [process.execPath, "--", join(repository, "dist", "mukon.cjs")];
 const MARKER = "first output";
 const configurations = mkdtempSync(join(tmpdir(), "mukon-bench-configurations-"));
 process.once("exit", () => rmSync(configurations, { recursive: true, force: true }));
@@ -28,7 +29,7 @@ export type Start = "cold" | "clone";
  * An environment in which `mukon run` boots a guest, or clones one from a template that is there.
  * Nothing is made in the background meanwhile.
  */
-function environmentOf(start: Start, qemuPath: string | undefined): NodeJS.ProcessEnv {
+export function environmentOf(start: Start, qemuPath?: string): NodeJS.ProcessEnv {
   const path = join(mkdtempSync(join(configurations, "m-")), "configuration.toml");
   const qemu = qemuPath === undefined ? "" : `[hypervisor.qemu]\npath = "${qemuPath}"\n`;
   writeFileSync(path, `[factory]\nenable_template = ${start === "clone"}\n${qemu}`);
@@ -38,8 +39,8 @@ function environmentOf(start: Start, qemuPath: string | undefined): NodeJS.Proce
 /** The whole of `mukon run`: command line, shim, VM, container; with another QEMU than the usual one. */
 export async function mukonSubject(start: Start, qemuPath?: string): Promise<Subject> {
   const env = environmentOf(start, qemuPath);
-  if (start === "clone") await run([...mukon, "guest", "template", "build"], { env });
-  const argv = [...mukon, "run", "--rm", "busybox", "echo", MARKER];
+  if (start === "clone") await run([...mukonCommand, "guest", "template", "build"], { env });
+  const argv = [...mukonCommand, "run", "--rm", "busybox", "echo", MARKER];
   const qemu = qemuPath === undefined ? "" : `, QEMU ${await qemuVersion(qemuPath)}`;
   return {
     name: `mukon run, ${start === "cold" ? start : `clone (${await memoryOfClones(env)})`}${qemu}`,
@@ -57,7 +58,7 @@ export async function mukonSubject(start: Start, qemuPath?: string): Promise<Sub
 
 /** How clones come by their memory here: "copied" or "shared". */
 async function memoryOfClones(env: NodeJS.ProcessEnv): Promise<string> {
-  const { stdout } = await run([...mukon, "guest", "template", "info"], { env });
+  const { stdout } = await run([...mukonCommand, "guest", "template", "info"], { env });
   return /^memory\s+(\w+)/im.exec(stdout)?.[1] ?? "unknown";
 }
 
