@@ -7,6 +7,7 @@ import { whyNoContainerd } from "../../support/containerd-release.ts";
 import { CriNode } from "../../support/cri/node.ts";
 import { cannotNetwork } from "../../support/network-world.ts";
 import { badInput } from "./bad-input.ts";
+import { blockVolumes } from "./block-volumes.ts";
 import { containers } from "./containers.ts";
 import { endings } from "./endings.ts";
 import { networks } from "./networks.ts";
@@ -26,6 +27,7 @@ suite("a node", { skip }, () => {
   after(async () => await started?.end());
   containers(node);
   resources(node);
+  blockVolumes(node);
   endings(node);
   badInput(node);
   networks(node);
