@@ -47,6 +47,9 @@ try {
   await run([...mukonCommand, "guest", "template", "build"], { env });
   console.log(await startsTable());
   console.log(await accessesTable());
+} catch (error) {
+  console.error(`bench/rootless.ts: ${error instanceof Error ? error.message : error}`);
+  process.exitCode ??= 1;
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }
