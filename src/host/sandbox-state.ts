@@ -33,6 +33,8 @@ const sandboxState = v.object({
   address: v.optional(v.string()),
   hypervisor: v.string(),
   accelerator: v.optional(v.picklist(["kvm", "tcg"])),
+  /** How the VMM got at KVM, if it uses that: without, it may be in the node's group. */
+  kvmAccess: v.optional(v.picklist(["descriptor", "group"])),
   /** A sentence for people: why this one. */
   acceleratorReason: v.optional(v.string()),
   /** False: the VMM runs as root, because the configuration says so. */

@@ -69,14 +69,15 @@ export async function startMachine(draft: MachineDraft): Promise<Machine> {
     stages.run("identity", () => prepareIdentity(draft)),
     stages.run("guest", async () => {
       const files = await guestFiles(settings);
-      return { files, probe: await chooseAccelerator(settings, files) };
+      return { files, probe: await chooseAccelerator(draft.configuration, files) };
     }),
   );
   const isEmulated = probe.accelerator === "tcg";
   draft.log[isEmulated ? "warn" : "info"](`accelerator: ${probe.accelerator}`, {
     reason: probe.reason,
   });
-  const description = { settings, files, accelerator: probe.accelerator };
+  const { accelerator, kvmAccess } = probe;
+  const description = { settings, files, accelerator, kvmAccess };
   const template = cloneOf(draft, description);
   if (template !== undefined) for (const one of openedBy(template)) descriptors.own(one);
   const state = firstState(draft, { identity, runtimeDirectory, probe, template });
@@ -162,9 +163,9 @@ async function startVmm(draft: MachineDraft, parts: VmmParts): Promise<LaunchedP
     name: draft.key.slice(0, 128),
     settings,
     files: parts.files,
-    accelerator: parts.probe.accelerator,
+    virtualization: parts.probe,
     identity: parts.identity,
-    jail: await vmmJail(settings, parts.probe.accelerator),
+    jail: await vmmJail(settings, parts.probe),
     sockets: parts.sockets.vmm,
     memory: parts.memory,
     state: parts.template?.state,
@@ -189,6 +190,7 @@ function firstState(
     ...about,
     hypervisor: configuration.runtime.hypervisorName,
     accelerator: probe.accelerator,
+    ...(probe.kvmAccess && { kvmAccess: probe.kvmAccess }),
     acceleratorReason: probe.reason,
     rootless: configuration.hypervisor.qemu.rootless,
     ...(template && { template: template.key, templateMemory: template.memoryMode }),

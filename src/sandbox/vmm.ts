@@ -6,10 +6,11 @@ import { openForVmm } from "../host/assets.ts";
 import type { PodIdentity } from "../host/identity/types.ts";
 import { qemuJail } from "../host/jail/program-jail.ts";
 import type { Jail } from "../host/jail/types.ts";
-import { kvmGroup, kvmNode } from "../host/launcher/kvm-group.ts";
+import { kvmGroup, kvmNode, openKvmNode, statNode } from "../host/launcher/kvm-group.ts";
 import type { ConfinedLaunch } from "../host/launcher/types.ts";
 import { runRoot } from "../linux/paths.ts";
 import { type ProbeResult, probeAccelerator } from "../vmm/qemu/accelerator-probe.ts";
+import { type KvmAccess, needsKvmGroup } from "../vmm/qemu/kvm-access.ts";
 import type { Accelerator, QemuLaunchInput } from "../vmm/qemu/launch-input.ts";
 import { planQemuLaunch } from "../vmm/qemu/launch-plan.ts";
 import type { GuestFiles } from "./guest-files.ts";
@@ -26,11 +27,17 @@ export interface VmmSockets {
   console: number;
 }
 
+/** What runs the guest's instructions; how QEMU gets at KVM is only said where that does it. */
+export interface Virtualization {
+  accelerator: Accelerator;
+  kvmAccess?: KvmAccess | undefined;
+}
+
 export interface VmmRequest {
   name: string;
   settings: QemuSettings;
   files: GuestFiles;
-  accelerator: Accelerator;
+  virtualization: Virtualization;
   identity: PodIdentity;
   jail: Jail;
   sockets: VmmSockets;
@@ -46,29 +53,36 @@ export interface VmmRequest {
  * @throws ACCELERATOR_UNAVAILABLE, KVM_GROUP_ROOT and the other codes of the KVM node
  */
 export async function chooseAccelerator(
-  settings: QemuSettings,
+  { hypervisor, mukon }: Configuration,
   files: GuestFiles,
 ): Promise<ProbeResult> {
-  // Where KVM is demanded, the error is about the node that it fails for.
-  if (settings.accelerator === "kvm") kvmGroup();
-  return await probeAccelerator({
-    wanted: settings.accelerator,
-    qemuPath: settings.path,
-    kernelPath: files.kernelPath,
-    initrdPath: files.initrdPath,
-    cpuFeatures: settings.cpuFeatures,
-    cachePath: join(runRoot(), "accelerator.json"),
-    kvmPath: kvmNode(),
-  });
+  const settings = hypervisor.qemu;
+  if (settings.accelerator === "kvm") statNode(kvmNode());
+  try {
+    return await probeAccelerator({
+      wanted: settings.accelerator,
+      kvmAccess: mukon.kvmAccess,
+      qemuPath: settings.path,
+      kernelPath: files.kernelPath,
+      initrdPath: files.initrdPath,
+      cpuFeatures: settings.cpuFeatures,
+      cachePath: join(runRoot(), "accelerator.json"),
+      kvmPath: kvmNode(),
+    });
+  } catch (error) {
+    // KVM was demanded. Where it takes the node's group, the error is about that.
+    if (await needsKvmGroup(mukon.kvmAccess, settings.path)) kvmGroup();
+    throw error;
+  }
 }
 
 /**
- * How to start the VMM: as the pod's user, in the group of /dev/kvm if it is used, in a jail, with
- * nothing but its descriptors.
+ * How to start the VMM: as the pod's user, in no group but that of /dev/kvm if QEMU has to open it
+ * itself, in a jail, with nothing but its descriptors.
  * @throws ASSET_INVALID, VMM_PLAN_INVALID, KVM_GROUP_ROOT and the other codes of the KVM node
  */
 export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
-  const { settings, identity } = request;
+  const { settings, identity, virtualization } = request;
   const user = vmmUser(settings, identity);
   const open = (path: string): number =>
     request.descriptors.own(openForVmm(path, { gid: user.gid }));
@@ -79,9 +93,10 @@ export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
     image: open(request.files.imagePath),
     memory: request.memory.descriptor,
     state: request.state ?? -1,
+    kvm: isKvmGiven(virtualization) ? request.descriptors.own(openKvmNode()) : -1,
   };
   const plan = planQemuLaunch({
-    ...machineInput(settings, request.accelerator, fstatSync(slots.image).size),
+    ...machineInput(settings, virtualization, fstatSync(slots.image).size),
     name: request.name,
     isClone: request.state !== undefined,
     memory: request.memory.kind,
@@ -91,7 +106,7 @@ export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
     argv: plan.argv,
     uid: user.uid,
     gid: user.gid,
-    groups: groupsFor(request.accelerator),
+    groups: groupsFor(virtualization),
     jail: request.jail,
     stdio: ["ignore", "ignore", "pipe", ...plan.descriptors.map((slot) => slots[slot])],
     isRootAllowed: !settings.rootless,
@@ -99,8 +114,9 @@ export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
 }
 
 /** What the VMM sees of the host. */
-export async function vmmJail(settings: QemuSettings, accelerator: Accelerator): Promise<Jail> {
-  return await qemuJail(settings.path, accelerator === "kvm" ? kvmNode() : undefined);
+export async function vmmJail(settings: QemuSettings, how: Virtualization): Promise<Jail> {
+  const opensNode = how.accelerator === "kvm" && !isKvmGiven(how);
+  return await qemuJail(settings.path, opensNode ? kvmNode() : undefined);
 }
 
 /** Whom the VMM runs as. */
@@ -114,12 +130,13 @@ export function vmmUser(
 /** The machine as the settings want it: what pods from the same template have in common. */
 export function machineInput(
   settings: QemuSettings,
-  accelerator: Accelerator,
+  { accelerator, kvmAccess }: Virtualization,
   imageSizeBytes: number,
 ): QemuLaunchInput {
   return {
     qemuPath: settings.path,
     accelerator,
+    kvmAccess,
     vcpus: settings.defaultVcpus,
     memoryMib: settings.defaultMemory,
     hotplugMemoryMib: mostMemoryMib(),
@@ -131,8 +148,12 @@ export function machineInput(
   };
 }
 
-function groupsFor(accelerator: Accelerator): number[] {
-  if (accelerator === "tcg") return [];
+function isKvmGiven({ accelerator, kvmAccess }: Virtualization): boolean {
+  return accelerator === "kvm" && kvmAccess === "descriptor";
+}
+
+function groupsFor(how: Virtualization): number[] {
+  if (how.accelerator === "tcg" || isKvmGiven(how)) return [];
   const { gid } = kvmGroup();
   return gid === undefined ? [] : [gid];
 }

@@ -170,6 +170,11 @@ export interface Pod {
   shimPid: number;
 }
 
+/** Its VMM uses KVM, and is not given it as a descriptor. */
+export function opensKvm({ state }: Pod): boolean {
+  return state.accelerator === "kvm" && state.kvmAccess !== "descriptor";
+}
+
 function formatSettings(settings: Settings): string {
   const tables = Object.entries(settings).map(([name, keys]) => {
     // What these kinds of values look like in JSON, they look like in TOML.

@@ -29,6 +29,7 @@ export async function checkThisHost(options: CheckHereOptions): Promise<CheckRes
         const { kernelPath, initrdPath } = await openGuest();
         return probeAccelerator({
           wanted: qemu.accelerator,
+          kvmAccess: configuration.mukon.kvmAccess,
           qemuPath: qemu.path,
           cpuFeatures: qemu.cpuFeatures,
           kernelPath,

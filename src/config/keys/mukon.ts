@@ -41,6 +41,12 @@ export const MUKON_KEYS = {
     about:
       "Whether clones share the pages of their template's memory until they write to them (takes QEMU 8.2), or each has a copy. `auto` shares where it can; `copied` leaves no page whose timing one pod could watch another by.",
   }),
+  kvmAccess: active({
+    kind: choice("auto", "descriptor", "group"),
+    default: "auto",
+    about:
+      "How VMMs get at `/dev/kvm`. `descriptor`: mukon opens it for them, and they are in no group; takes a QEMU that has `-accel kvm,device=` (10.0 of Debian 13 has it, 7.2 of Debian 12 does not). `group`: they are in the group that owns the node. `auto`: by descriptor where QEMU can.",
+  }),
   scratchDirectory: active({
     kind: path({ emptyMeans: "/var/lib/mukon/scratch" }),
     default: "",

@@ -41,9 +41,10 @@ function idsOf(
   return isInside(uid) && isInside(gid) ? { uid, gid } : undefined;
 }
 
-/** The VMM may be in the group that owns /dev/kvm, when it uses that; nobody in any other. */
+/** The VMM may be in the group that owns /dev/kvm, when it opened that itself; nobody in any other. */
 function isAllowedGroup(group: number, { role }: FoundProcess, state: SandboxState): boolean {
-  return group !== 0 && role === "vmm" && state.accelerator === "kvm" && group === kvmNodeGroup();
+  const isByGroup = state.accelerator === "kvm" && state.kvmAccess !== "descriptor";
+  return group !== 0 && role === "vmm" && isByGroup && group === kvmNodeGroup();
 }
 
 function kvmNodeGroup(): number | undefined {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Configuration } from "../../config/keys/registry.ts";
 import { asMukonError } from "../../errors/mukon-error.ts";
+import { needsKvmGroup } from "../../vmm/qemu/kvm-access.ts";
 import { checkIdRange } from "./id-range.ts";
 import { checkIdentityBackend } from "./identity.ts";
 import { checkCgroup, checkKernelRelease, checkSeccomp, checkUserNamespaces } from "./kernel.ts";
@@ -24,7 +25,10 @@ export async function checkHost(request: CheckRequest): Promise<CheckResult[]> {
     checkKernelRelease(),
     checkPrograms(hypervisor.qemu.path),
     // Before the probe, which needs what it repairs.
-    await checkKvmNode({ fix: request.fix === true }),
+    await checkKvmNode({
+      fix: request.fix === true,
+      needsGroup: () => needsKvmGroup(mukon.kvmAccess, hypervisor.qemu.path),
+    }),
   ];
   if (probes.guest !== undefined) results.push(await checkGuest(probes.guest));
   if (probes.accelerator !== undefined) results.push(await checkAccelerator(probes.accelerator));

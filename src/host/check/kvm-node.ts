@@ -15,9 +15,18 @@ const RULE_FILE = "85-mukon-kvm.rules";
 const DEFAULT_RULES_DIRECTORY = "/etc/udev/rules.d";
 const TIMEOUT_MS = 30_000;
 
-/** Whether VMMs can be given KVM by its group; with `fix`, sees to it, beyond the next boot. */
-export async function checkKvmNode(options: { fix: boolean }): Promise<CheckResult> {
-  const problem = findProblem();
+/** Errors of the node that matter to a VMM alone that opens it by its group. */
+const OF_GROUP: readonly string[] = ["KVM_GROUP_ROOT", "KVM_NODE_CLOSED"];
+
+export interface KvmNodeCheck {
+  fix: boolean;
+  /** Whether VMMs use KVM by its group; else the node can be root's alone. */
+  needsGroup: () => Promise<boolean>;
+}
+
+/** Whether VMMs can be given KVM; with `fix`, sees to it that they can by its group, beyond the next boot. */
+export async function checkKvmNode(options: KvmNodeCheck): Promise<CheckResult> {
+  const problem = await findProblem(options);
   if (problem === undefined) return { name: NAME, status: "ok", message: describeNode() };
   if (options.fix && problem.isFixable) {
     try {
@@ -39,11 +48,12 @@ interface Problem {
   isFixable: boolean;
 }
 
-function findProblem(): Problem | undefined {
+async function findProblem({ needsGroup }: KvmNodeCheck): Promise<Problem | undefined> {
   try {
     kvmGroup();
   } catch (error) {
     const { code, message, hint } = asMukonError(error);
+    if (OF_GROUP.includes(code) && !(await needsGroup())) return tooOpen();
     const remedy = hint ?? "mukon check --fix";
     // Without KVM pods run all the same, slowly; a node that is there must be usable.
     if (code === "KVM_NODE_MISSING") {
@@ -51,6 +61,10 @@ function findProblem(): Problem | undefined {
     }
     return { status: "failed", message, remedy, isFixable: code !== "KVM_NODE_INVALID" };
   }
+  return tooOpen();
+}
+
+function tooOpen(): Problem | undefined {
   const node = statNode(kvmNode());
   if ((node.mode & OTHERS) === 0 && node.uid === 0) return undefined;
   return {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type Stats, statSync } from "node:fs";
+import { constants, openSync, type Stats, statSync } from "node:fs";
 import { MukonError } from "../../errors/mukon-error.ts";
 
 const GROUP_READ_WRITE = 0o060;
@@ -35,6 +35,15 @@ export function kvmGroup(path = kvmNode()): { gid: number | undefined } {
     );
   }
   return { gid: node.gid };
+}
+
+/**
+ * KVM for a VMM that is in no group; the caller's to close.
+ * @throws KVM_NODE_MISSING, KVM_NODE_INVALID, and the system's error
+ */
+export function openKvmNode(path = kvmNode()): number {
+  statNode(path);
+  return openSync(path, constants.O_RDWR);
 }
 
 /** @throws KVM_NODE_MISSING, KVM_NODE_INVALID */

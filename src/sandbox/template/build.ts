@@ -76,8 +76,8 @@ export async function keyFor(configuration: Configuration): Promise<string> {
 async function inputsFor(configuration: Configuration): Promise<TemplateInputs> {
   const settings = configuration.hypervisor.qemu;
   const files = await guestFiles(settings);
-  const { accelerator } = await chooseAccelerator(settings, files);
-  return templateInputs({ settings, files, accelerator });
+  const { accelerator, kvmAccess } = await chooseAccelerator(configuration, files);
+  return templateInputs({ settings, files, accelerator, kvmAccess });
 }
 
 function knownTemplate(key: string): TemplateManifest | undefined {

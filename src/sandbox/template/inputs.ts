@@ -8,10 +8,10 @@ import { VERSION } from "../../version.ts";
 import type { Accelerator } from "../../vmm/qemu/launch-input.ts";
 import { planQemuLaunch } from "../../vmm/qemu/launch-plan.ts";
 import type { GuestFiles } from "../guest-files.ts";
-import { machineInput } from "../vmm.ts";
+import { machineInput, type Virtualization } from "../vmm.ts";
 
 /** Changed whenever a template of the old kind could no longer be used. */
-const FORMAT = 3;
+const FORMAT = 4;
 /** The name in the plan, in place of a pod's. */
 const NAME = "template";
 
@@ -37,10 +37,9 @@ export interface TemplateInputs {
   files: { qemu: FileIdentity; kernel: FileIdentity; initrd: FileIdentity; image: FileIdentity };
 }
 
-export interface MachineDescription {
+export interface MachineDescription extends Virtualization {
   settings: Configuration["hypervisor"]["qemu"];
   files: GuestFiles;
-  accelerator: Accelerator;
 }
 
 /**
@@ -50,7 +49,7 @@ export interface MachineDescription {
 export function templateInputs(machine: MachineDescription): TemplateInputs {
   const { settings, files, accelerator } = machine;
   const image = identify(files.imagePath);
-  const input = machineInput(settings, accelerator, Number(image.sizeBytes));
+  const input = machineInput(settings, machine, Number(image.sizeBytes));
   return {
     format: FORMAT,
     mukonVersion: VERSION,

@@ -7,17 +7,20 @@ import type { ProbeRequest } from "./probe-request.ts";
 
 const BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id";
 
-const Answer = v.object({ key: v.string(), failure: v.optional(v.string()) });
+/** What a probe found out: how QEMU gets at KVM, or why it cannot use it. */
+const Outcome = v.union([
+  v.object({ access: v.picklist(["descriptor", "group"]) }),
+  v.object({ failure: v.string() }),
+]);
+export type ProbeOutcome = v.InferOutput<typeof Outcome>;
+const Answer = v.object({ key: v.string(), outcome: Outcome });
 
-/** The answer of an earlier probe under the same conditions; `failure` undefined: KVM works. */
-export function recallAccelerator(
-  request: ProbeRequest,
-  node: Stats,
-): { failure?: string | undefined } | undefined {
+/** The answer of an earlier probe under the same conditions. */
+export function recallAccelerator(request: ProbeRequest, node: Stats): ProbeOutcome | undefined {
   if (request.cachePath === undefined) return undefined;
   try {
     const answer = v.parse(Answer, JSON.parse(readFileSync(request.cachePath, "utf8")));
-    return answer.key === conditions(request, node) ? { failure: answer.failure } : undefined;
+    return answer.key === conditions(request, node) ? answer.outcome : undefined;
   } catch {
     // None, or half of one: the probe is run again.
     return undefined;
@@ -28,13 +31,13 @@ export function recallAccelerator(
 export function rememberAccelerator(
   request: ProbeRequest,
   node: Stats,
-  failure: string | undefined,
+  outcome: ProbeOutcome,
 ): void {
   if (request.cachePath === undefined) return;
   const temporary = `${request.cachePath}.${process.pid}`;
   try {
     mkdirSync(dirname(request.cachePath), { recursive: true, mode: 0o700 });
-    writeFileSync(temporary, JSON.stringify({ key: conditions(request, node), failure }), {
+    writeFileSync(temporary, JSON.stringify({ key: conditions(request, node), outcome }), {
       mode: 0o600,
     });
     renameSync(temporary, request.cachePath);
@@ -50,6 +53,7 @@ function conditions(request: ProbeRequest, node: Stats): string {
     [node.mode, node.uid, node.gid, node.rdev],
     [request.qemuPath, request.kernelPath, request.initrdPath].map(fileFacts),
     request.cpuFeatures ?? "",
+    request.kvmAccess,
   ];
   return createHash("sha256").update(JSON.stringify(facts)).digest("hex");
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync, statSync } from "node:fs";
+import { closeSync, constants, openSync, type Stats, statSync } from "node:fs";
 import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import { run } from "../../linux/run.ts";
-import { recallAccelerator, rememberAccelerator } from "./accelerator-cache.ts";
+import { type ProbeOutcome, recallAccelerator, rememberAccelerator } from "./accelerator-cache.ts";
+import { NOBODY } from "./as-nobody.ts";
 import { kernelCommandLine } from "./kernel-command-line.ts";
+import { type KvmAccess, takesKvmDescriptor } from "./kvm-access.ts";
 import type { Accelerator } from "./launch-input.ts";
 import { CONFINED_ARGUMENTS, machineArguments } from "./machine.ts";
 import { openForProbe } from "./probe-files.ts";
@@ -17,12 +19,13 @@ const KVM_PATH = "/dev/kvm";
 const DEFAULT_TIMEOUT_MS = 30_000;
 const MEMORY_MIB = 256;
 const ALIVE = "mukon-probe-ok";
-/** User and group "nobody": it owns nothing, and the probe's guest is mukon's own. */
-const NOBODY = 65_534;
+const GROUP_READ_WRITE = 0o060;
 const MAX_SAID_CHARACTERS = 300;
 
 export interface ProbeResult {
   accelerator: Accelerator;
+  /** How QEMU gets at KVM; none under emulation. */
+  kvmAccess?: KvmAccess;
   /** One sentence for log and command line: why this one. */
   reason: string;
 }
@@ -37,38 +40,64 @@ export async function probeAccelerator(request: ProbeRequest): Promise<ProbeResu
   if (request.wanted === "tcg") {
     return { accelerator: "tcg", reason: "Emulation was asked for." };
   }
-  const failure = await kvmFailure(request);
-  if (failure === undefined) return { accelerator: "kvm", reason: "KVM runs a guest here." };
+  const outcome = await tryKvm(request);
+  if ("access" in outcome) {
+    return { accelerator: "kvm", kvmAccess: outcome.access, reason: "KVM runs a guest here." };
+  }
   if (request.wanted === "kvm") {
-    throw new MukonError("ACCELERATOR_UNAVAILABLE", `KVM does not work here: ${failure}`, {
+    throw new MukonError("ACCELERATOR_UNAVAILABLE", `KVM does not work here: ${outcome.failure}`, {
       hint: 'Run: mukon check, or set accelerator = "auto" to fall back to emulation.',
     });
   }
-  return { accelerator: "tcg", reason: `KVM cannot be used: ${failure}` };
+  return { accelerator: "tcg", reason: `KVM cannot be used: ${outcome.failure}` };
 }
 
-/** Why KVM cannot be used, as a sentence; undefined when it runs a guest. */
-async function kvmFailure(request: ProbeRequest): Promise<string | undefined> {
+async function tryKvm(request: ProbeRequest): Promise<ProbeOutcome> {
   const kvmPath = request.kvmPath ?? KVM_PATH;
   const node = statSync(kvmPath, { throwIfNoEntry: false });
-  if (node === undefined) return `there is no ${kvmPath}.`;
-  if (!node.isCharacterDevice()) return `${kvmPath} is no device.`;
-  if (node.gid === 0 || (node.mode & 0o060) !== 0o060) {
-    return `${kvmPath} does not let a group of its own in (mukon check --fix changes that).`;
-  }
+  if (node === undefined) return { failure: `there is no ${kvmPath}.` };
+  if (!node.isCharacterDevice()) return { failure: `${kvmPath} is no device.` };
   const known = recallAccelerator(request, node);
-  if (known !== undefined) return known.failure;
-  const failure = await runGuest(request, node.gid);
-  rememberAccelerator(request, node, failure);
-  return failure;
+  if (known !== undefined) return known;
+  const outcome = await tryNode(request, { path: kvmPath, node });
+  rememberAccelerator(request, node, outcome);
+  return outcome;
 }
 
-/** Errors: `ASSET_INVALID`; a file that is missing says nothing about KVM. */
-async function runGuest(request: ProbeRequest, kvmGid: number): Promise<string | undefined> {
+async function tryNode(
+  request: ProbeRequest,
+  { path, node }: { path: string; node: Stats },
+): Promise<ProbeOutcome> {
+  const wanted = request.kvmAccess;
+  const isDescriptor = wanted !== "group" && (await takesKvmDescriptor(request.qemuPath));
+  if (!isDescriptor && wanted === "descriptor") {
+    return {
+      failure: 'this QEMU takes no descriptor of it, which kvm_access = "descriptor" wants.',
+    };
+  }
+  if (!isDescriptor && (node.gid === 0 || (node.mode & GROUP_READ_WRITE) !== GROUP_READ_WRITE)) {
+    return {
+      failure: `${path} does not let a group of its own in (mukon check --fix changes that).`,
+    };
+  }
+  const failure = await runGuest(request, isDescriptor ? { path } : { gid: node.gid });
+  return failure === undefined ? { access: isDescriptor ? "descriptor" : "group" } : { failure };
+}
+
+/** The node that QEMU is given as a descriptor, or the group that lets it open that itself. */
+type KvmDoor = { path: string } | { gid: number };
+
+/** Undefined: it ran. Errors: `ASSET_INVALID`; a file that is missing says nothing about KVM. */
+async function runGuest(request: ProbeRequest, door: KvmDoor): Promise<string | undefined> {
   const opened: number[] = [];
   try {
     for (const path of [request.kernelPath, request.initrdPath]) opened.push(openForProbe(path));
-    return await runOpened(request, { kvmGid, opened });
+    if ("path" in door) opened.push(openSync(door.path, constants.O_RDWR));
+    return await runOpened(request, { door, opened });
+  } catch (error) {
+    // As of a module whose hardware is switched off (ENODEV).
+    if (error instanceof MukonError) throw error;
+    return `it cannot be opened: ${asMukonError(error).message}.`;
   } finally {
     for (const fd of opened) closeSync(fd);
   }
@@ -76,10 +105,11 @@ async function runGuest(request: ProbeRequest, kvmGid: number): Promise<string |
 
 async function runOpened(
   request: ProbeRequest,
-  { kvmGid, opened }: { kvmGid: number; opened: readonly number[] },
+  { door, opened }: { door: KvmDoor; opened: readonly number[] },
 ): Promise<string | undefined> {
+  const gid = "gid" in door ? door.gid : undefined;
   try {
-    const result = await run(probeArguments(request, kvmGid), {
+    const result = await run(probeArguments(request, gid), {
       descriptors: opened,
       timeoutMs: request.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       maxOutputBytes: 1024 * 1024,
@@ -96,15 +126,25 @@ async function runOpened(
   }
 }
 
-/** The same walls as a pod's VMM has; exported for the test that looks at them. */
-export function probeArguments(request: ProbeRequest, kvmGid: number): string[] {
+/**
+ * The same walls as a pod's VMM has; exported for the test that looks at them. Without a group, KVM is
+ * its descriptor 5.
+ */
+export function probeArguments(request: ProbeRequest, kvmGid: number | undefined): string[] {
+  const isGiven = kvmGid === undefined;
   return [
     ...["setpriv", "--reuid", String(NOBODY), "--regid", String(NOBODY)],
-    ...["--groups", String(kvmGid), "--nnp", "--inh-caps=-all", "--ambient-caps=-all"],
+    ...(isGiven ? ["--clear-groups"] : ["--groups", String(kvmGid)]),
+    ...["--nnp", "--inh-caps=-all", "--ambient-caps=-all"],
     ...["--bounding-set=-all", "--pdeathsig", "KILL", "--"],
     request.qemuPath,
     ...CONFINED_ARGUMENTS,
-    ...machineArguments({ accelerator: "kvm", cpuFeatures: request.cpuFeatures ?? "" }),
+    ...(isGiven ? ["-add-fd", "fd=5,set=1"] : []),
+    ...machineArguments({
+      accelerator: "kvm",
+      cpuFeatures: request.cpuFeatures ?? "",
+      kvmDevice: isGiven ? "/dev/fdset/1" : undefined,
+    }),
     ...["-m", `${MEMORY_MIB}M`, "-kernel", "/proc/self/fd/3", "-initrd", "/proc/self/fd/4"],
     ...["-append", kernelCommandLine({ kernelParams: "mukon_probe=1" })],
     ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],

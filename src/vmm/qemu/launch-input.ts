@@ -19,6 +19,7 @@ const TWO_MIB = 2 * 1024 * 1024;
 const LaunchInput = v.object({
   qemuPath: v.pipe(v.string(), v.startsWith("/")),
   accelerator: v.picklist(["kvm", "tcg"]),
+  kvmAccess: v.optional(v.picklist(["descriptor", "group"]), "group"),
   vcpus: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(240)),
   memoryMib: v.pipe(v.number(), v.integer(), v.minValue(128), v.maxValue(4 * MIB_PER_TIB)),
   hotplugMemoryMib: v.optional(
@@ -44,6 +45,7 @@ const LaunchInput = v.object({
  * What a launch plan is made from.
  *
  * - `qemuPath`: absolute path of the program.
+ * - `kvmAccess`: KVM's node comes as a descriptor, or QEMU opens it itself; nothing without KVM.
  * - `hotplugMemoryMib`: how much memory can be plugged in while the guest runs, at once.
  * - `imageSizeBytes`: of the guest image, a multiple of 2 MiB (virtio-pmem maps huge pages).
  * - `name`: shown in the process list, so nothing secret.

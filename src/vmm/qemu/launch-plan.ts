@@ -3,7 +3,7 @@ import { kernelCommandLine } from "./kernel-command-line.ts";
 import { type CheckedLaunchInput, checkLaunchInput, type QemuLaunchInput } from "./launch-input.ts";
 import { CONFINED_ARGUMENTS, MEMORY_ID, machineArguments } from "./machine.ts";
 
-/** What a descriptor of QEMU is: a connected socket, the guest's memory, or a file to read. */
+/** What a descriptor of QEMU is: a connected socket, the guest's memory, a file to read, KVM. */
 export type DescriptorSlot =
   | "qmp"
   | "agent"
@@ -12,7 +12,8 @@ export type DescriptorSlot =
   | "initrd"
   | "image"
   | "memory"
-  | "state";
+  | "state"
+  | "kvm";
 
 /** How to start QEMU: the descriptors, in order, become 3, 4, 5 and so on of the child. */
 export interface LaunchPlan {
@@ -37,6 +38,9 @@ const DESCRIPTORS: readonly DescriptorSlot[] = [
 ];
 /** Where a clone finds the state that it is to be filled with. */
 export const STATE_DESCRIPTOR = FIRST_DESCRIPTOR + DESCRIPTORS.length;
+/** Sets of descriptors that QEMU gets at its start; see Disks for those that come later. */
+const IMAGE_SET = 1;
+const KVM_SET = 2;
 const BYTES_PER_MIB = 1024 * 1024;
 /** All further memory of a pod is one device. */
 const MEMORY_SLOTS = 1;
@@ -54,11 +58,23 @@ export function planQemuLaunch(input: QemuLaunchInput): LaunchPlan {
   const checked = checkLaunchInput(input);
   const imageMib = checked.imageSizeBytes / BYTES_PER_MIB;
   const mostMib = checked.memoryMib + checked.hotplugMemoryMib + imageMib + SPARE_MEMORY_MIB;
+  const isKvmGiven = checked.accelerator === "kvm" && checked.kvmAccess === "descriptor";
+  const descriptors: DescriptorSlot[] = [
+    ...DESCRIPTORS,
+    ...(checked.isClone ? (["state"] as const) : []),
+    ...(isKvmGiven ? (["kvm"] as const) : []),
+  ];
+  const kvm = FIRST_DESCRIPTOR + descriptors.indexOf("kvm");
   const argv = [
     checked.qemuPath,
     ...["-name", `${checked.name},debug-threads=on`, "-S"],
     ...CONFINED_ARGUMENTS,
-    ...machineArguments({ ...checked, hasMemoryObject: true }),
+    ...(isKvmGiven ? ["-add-fd", `fd=${kvm},set=${KVM_SET}`] : []),
+    ...machineArguments({
+      ...checked,
+      hasMemoryObject: true,
+      kvmDevice: isKvmGiven ? `/dev/fdset/${KVM_SET}` : undefined,
+    }),
     ...["-smp", `${checked.vcpus},sockets=1,cores=${checked.vcpus},threads=1`],
     ...["-m", `size=${checked.memoryMib}M,slots=${MEMORY_SLOTS},maxmem=${mostMib}M`],
     ...memoryArguments(checked),
@@ -67,10 +83,10 @@ export function planQemuLaunch(input: QemuLaunchInput): LaunchPlan {
     ...controlArguments(),
     ...bridgeArguments(),
     ...imageArguments(checked),
+    // Deferred: the keeper first has to say what of the state is not to be filled in.
+    ...(checked.isClone ? ["-incoming", "defer"] : []),
   ];
-  if (!checked.isClone) return { argv, descriptors: DESCRIPTORS };
-  // Deferred: the keeper first has to say what of the state is not to be filled in.
-  return { argv: [...argv, "-incoming", "defer"], descriptors: [...DESCRIPTORS, "state"] };
+  return { argv, descriptors };
 }
 
 /**
@@ -120,9 +136,9 @@ function imageArguments(input: CheckedLaunchInput): string[] {
     ];
   }
   return [
-    ...["-add-fd", `fd=${descriptor("image")},set=1`],
+    ...["-add-fd", `fd=${descriptor("image")},set=${IMAGE_SET}`],
     "-blockdev",
-    "driver=raw,node-name=image,read-only=on,file.driver=file,file.filename=/dev/fdset/1",
+    `driver=raw,node-name=image,read-only=on,file.driver=file,file.filename=/dev/fdset/${IMAGE_SET}`,
     ...["-device", "virtio-blk-pci-non-transitional,id=image0,drive=image,bus=pcie.0,addr=0x3"],
   ];
 }

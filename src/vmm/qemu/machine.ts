@@ -13,6 +13,8 @@ export const MEMORY_ID = "ram";
 
 export interface MachineOptions {
   accelerator: Accelerator;
+  /** Where QEMU opens KVM; default: /dev/kvm. */
+  kvmDevice?: string | undefined;
   /** Memory is an object of its own, {@link MEMORY_ID}; otherwise it is QEMU's to make. */
   hasMemoryObject?: boolean;
   /** Further options of the machine, as a comma-separated list. */
@@ -26,9 +28,15 @@ export function machineArguments(options: MachineOptions): string[] {
   const irqchip = isKvm ? ",kernel_irqchip=split" : "";
   const memory = options.hasMemoryObject === true ? `,memory-backend=${MEMORY_ID}` : "";
   const machine = join(`${Q35}${irqchip}${memory}`, options.machineAccelerators ?? "");
-  const accelerator = isKvm ? "kvm" : `tcg,thread=multi,tb-size=${TRANSLATION_CACHE_MIB}`;
+  const accelerator = isKvm
+    ? kvmArgument(options.kvmDevice)
+    : `tcg,thread=multi,tb-size=${TRANSLATION_CACHE_MIB}`;
   const cpu = join(isKvm ? "host,pmu=off" : "max,pmu=off", options.cpuFeatures ?? "");
   return ["-machine", machine, "-accel", accelerator, "-cpu", cpu];
+}
+
+function kvmArgument(device: string | undefined): string {
+  return device === undefined ? "kvm" : `kvm,device=${device}`;
 }
 
 /**

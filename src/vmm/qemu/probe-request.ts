@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { WantedKvmAccess } from "./kvm-access.ts";
 import type { Accelerator } from "./launch-input.ts";
 
 /** What the choice of an accelerator depends on. */
 export interface ProbeRequest {
   /** What the configuration asks for. */
   wanted: "auto" | Accelerator;
+  kvmAccess: WantedKvmAccess;
   qemuPath: string;
   kernelPath: string;
   initrdPath: string;

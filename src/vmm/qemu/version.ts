@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { run } from "../../linux/run.ts";
+import { runAsNobody } from "./as-nobody.ts";
 
-/** User and group "nobody": it owns nothing. */
-const NOBODY = 65_534;
-const TIMEOUT_MS = 10_000;
 /** `-object memory-backend-file,readonly=on,rom=off`: since QEMU 8.2 (qapi/qom.json). */
 const PRIVATE_VIEW = { major: 8, minor: 2 };
 
 /** QEMU's version, such as "7.2.22"; "" when it does not say. */
 export async function qemuVersion(qemuPath: string): Promise<string> {
-  const walls = [
-    ...["setpriv", "--reuid", String(NOBODY), "--regid", String(NOBODY), "--clear-groups"],
-    ...["--nnp", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--"],
-  ];
-  const argv = [...walls, qemuPath, "--version"];
-  const { stdout } = await run(argv, { timeoutMs: TIMEOUT_MS, allowFailure: true, cwd: "/" });
+  const { stdout } = await runAsNobody([qemuPath, "--version"]);
   return /version (\d{1,4}\.\d{1,4}(\.\d{1,4})?)/.exec(stdout)?.[1] ?? "";
 }
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { runtimeDirectoryOf } from "../../../src/host/runtime-dir/runtime-dir.ts";
 import { type Captured, CONTROLS, PROGRAM, tryAs } from "../../support/captured-process.ts";
-import { type Pod, PodWorld } from "../../support/pod-world.ts";
+import { opensKvm, type Pod, PodWorld } from "../../support/pod-world.ts";
 import { descriptorsOf, isHostFile, threadsOf } from "../../support/process-facts.ts";
 
 // mukon assumes that a VMM is captured one day: this is what the attacker finds, beside a second pod.
@@ -114,7 +114,7 @@ function devices(): string[] {
     .map((name) => join("/dev", name))
     .filter((path) => {
       const status = statSync(path);
-      const isUsed = path === "/dev/kvm" && pod.state.accelerator === "kvm";
+      const isUsed = path === "/dev/kvm" && opensKvm(pod);
       return !isUsed && (status.isBlockDevice() || status.isCharacterDevice());
     });
 }

@@ -8,7 +8,7 @@ import { listMounts } from "../../../src/linux/mounts.ts";
 import { readNamespaces } from "../../../src/linux/process-status.ts";
 import { run } from "../../../src/linux/run.ts";
 import { mukon } from "../../support/mukon.ts";
-import { type Pod, PodWorld } from "../../support/pod-world.ts";
+import { opensKvm, type Pod, PodWorld } from "../../support/pod-world.ts";
 import {
   descriptorsOf,
   environmentOf,
@@ -40,8 +40,8 @@ test("every thread of VMM and keeper has the pod's ids, and no right beyond them
     const { uid, gid } = pod.identity[role];
     assert.ok(uid >= world.ids.start && uid < world.ids.end, `uid ${uid} is out of range`);
     assert.equal(uid, gid);
-    // KVM's group beside it where KVM is used; under emulation none.
-    const groups = role === "vmm" && pod.state.accelerator === "kvm" ? kvmGroups() : [];
+    // KVM's group beside it where it opens that itself; else none.
+    const groups = role === "vmm" && opensKvm(pod) ? kvmGroups() : [];
     const threads = threadsOf(pid);
     assert.ok(threads.length > 0);
     for (const thread of threads) {
@@ -79,13 +79,13 @@ test("VMM and keeper have network, IPC, UTS, mount and pid namespaces that nobod
 });
 
 test("VMM and keeper see nothing of the host but a few files, read-only", () => {
-  for (const { role, pid } of confined) {
+  for (const { pod, role, pid } of confined) {
     const root = `/proc/${pid}/root`;
     for (const path of ["etc/passwd", "etc/shadow", "home", "root", "sys", "proc/sys", "bin/sh"]) {
       assert.equal(existsSync(`${root}/${path}`), false, `${role} sees /${path}`);
     }
     assert.deepEqual(readdirSync(`${root}/etc`), ["ld.so.cache"]);
-    const nodes = pods[0]?.state.accelerator === "kvm" && role === "vmm" ? ["kvm"] : [];
+    const nodes = role === "vmm" && opensKvm(pod) ? ["kvm"] : [];
     assert.deepEqual(readdirSync(`${root}/dev`).sort(), [...nodes, "null", "urandom"]);
     for (const mount of listMounts(readFileSync(`/proc/${pid}/mountinfo`, "utf8"))) {
       assert.ok(mount.options.includes("ro") && mount.options.includes("nosuid"), mount.mountPoint);

@@ -8,6 +8,7 @@ import { check, nodeFacts, startTestHost } from "../support/session.ts";
 
 const HELLO = ["mukon", "run", "--rm", "busybox", "echo", "hello"];
 const KVM_RULE = '/KERNEL=="kvm"/d';
+const BY_GROUP = `printf '[mukon]\\nkvm_access = "group"\\n' >/etc/mukon/config.d/zz-group.toml`;
 /** A user of an earlier boot's pod, as useradd leaves it when the machine goes down. */
 const STALE = { name: "kata-30000", id: 30000 * ID_BLOCK_SIZE + VMM_OFFSET };
 
@@ -29,8 +30,19 @@ async function spoil(): Promise<void> {
   await host.output(["useradd", ...account, "--shell", "/usr/sbin/nologin", STALE.name]);
 }
 
-test("a node of root's alone is told, and no pod gets into the root group for it", async () => {
+test("a node of root's alone is enough where QEMU gets it as a descriptor, and stays as it is", async () => {
   await spoil();
+  const { lines } = await check(host, "--fix");
+  assert.equal(lines.get("kvm-node")?.status, "ok", JSON.stringify([...lines.values()]));
+  assert.equal(lines.get("accelerator")?.message, "KVM runs a guest");
+  const result = await host.run(HELLO);
+  assert.equal(result.stdout, "hello\n", result.stderr);
+  assert.doesNotMatch(result.stderr, /emulated|tcg/);
+  assert.equal(await nodeFacts(host, "/dev/kvm"), "root:root 600 character special file");
+});
+
+test("by its group it is told, and no pod gets into the root group for it", async () => {
+  await host.output(["sh", "-c", BY_GROUP]);
   const { code, lines } = await check(host);
   assert.equal(code, 1);
   assert.equal(lines.get("kvm-node")?.status, "failed");

@@ -72,6 +72,15 @@ test("its promises are kept on this host too, as the kernel says", async () => {
   assert.equal(reports[0].isKept, true, JSON.stringify(reports[0], null, 2));
 });
 
+test("its VMM has KVM as a descriptor: it is in no group, and its jail has no such node", async () => {
+  const [{ sandbox }] = JSON.parse(await host.output(["mukon", "inspect", "pod"]));
+  assert.equal(sandbox.kvmAccess, "descriptor");
+  const { pid } = sandbox.processes.vmm;
+  assert.match(await host.output(["cat", `/proc/${pid}/status`]), /^Groups:\s*$/m);
+  assert.equal(await host.output(["ls", `/proc/${pid}/root/dev`]), "null\nurandom\n");
+  assert.match(await host.output(["ls", "-l", `/proc/${pid}/fd`]), / \/dev\/kvm$/m);
+});
+
 test("its user has a name by nss-systemd, without a line in /etc/passwd", async () => {
   const [{ sandbox }] = JSON.parse(await host.output(["mukon", "inspect", "pod"]));
   const { name, uid } = sandbox.identity.vmm;

@@ -6,6 +6,7 @@ import {
   closeSync,
   existsSync,
   mkdtempSync,
+  readlinkSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -126,7 +127,7 @@ test("the VMM is launched as the pod's user, in no group without KVM; as root on
   const request = {
     name: "p",
     files: { kernelPath: image, initrdPath: image, imagePath: image },
-    accelerator: "tcg" as const,
+    virtualization: { accelerator: "tcg" as const },
     identity: identityOf(30000, "kata-", "useradd"),
     jail: { paths: ["/usr/bin/qemu"], devices: [] },
     sockets: { qmp: 100, agent: 101, console: 102 },
@@ -140,6 +141,12 @@ test("the VMM is launched as the pod's user, in no group without KVM; as root on
   assert.equal(launch.isRootAllowed, false);
   assert.deepEqual(launch.stdio.slice(0, 6), ["ignore", "ignore", "pipe", 100, 101, 102]);
   assert.equal(launch.stdio.at(-1), 103);
+  const byDescriptor = { accelerator: "kvm", kvmAccess: "descriptor" } as const;
+  process.env.MUKON_KVM_NODE = "/dev/null";
+  const onKvm = vmmLaunch({ ...request, settings: qemu, virtualization: byDescriptor });
+  delete process.env.MUKON_KVM_NODE;
+  assert.deepEqual(onKvm.groups, [], "what is given KVM needs no group for it");
+  assert.equal(readlinkSync(`/proc/self/fd/${onKvm.stdio.at(-1)}`), "/dev/null");
   const asRoot = vmmLaunch({ ...request, settings: { ...qemu, rootless: false } });
   assert.deepEqual([asRoot.uid, asRoot.gid, asRoot.isRootAllowed], [0, 0, true]);
   descriptors.closeAll();

@@ -46,6 +46,7 @@ test("the same machine has the same key, which is fit for a file's name", () => 
 test("every part of the machine makes another key", () => {
   const changes: Partial<MachineDescription>[] = [
     { accelerator: "kvm" },
+    { accelerator: "kvm", kvmAccess: "descriptor" },
     ...[
       { defaultMemory: 777 },
       { defaultVcpus: 3 },

@@ -90,6 +90,21 @@ test("accelerator, processors, memory and the user's words reach QEMU", () => {
   assert.match(optionValue(argv, "-append"), /mitigations=off .*mitigations=auto$/);
 });
 
+test("KVM comes as a descriptor where QEMU takes it so, behind all that was there before", () => {
+  const kvm = { ...INPUT, accelerator: "kvm" } as const;
+  for (const isClone of [false, true]) {
+    const { argv, descriptors } = planQemuLaunch({ ...kvm, isClone, kvmAccess: "descriptor" });
+    assert.equal(descriptors.at(-1), "kvm");
+    assert.equal(optionValue(argv, "-add-fd"), `fd=${2 + descriptors.length},set=2`);
+    assert.equal(optionValue(argv, "-accel"), "kvm,device=/dev/fdset/2");
+    const byGroup = planQemuLaunch({ ...kvm, isClone, kvmAccess: "group" });
+    assert.deepEqual(byGroup.descriptors, descriptors.slice(0, -1));
+    assert.equal(optionValue(byGroup.argv, "-accel"), "kvm");
+  }
+  const emulated = planQemuLaunch({ ...INPUT, kvmAccess: "descriptor" });
+  assert.deepEqual(emulated, planQemuLaunch(INPUT));
+});
+
 test("debugging makes kernel and agent talk", () => {
   assert.match(optionValue(planQemuLaunch(INPUT).argv, "-append"), / quiet$/);
   const debug = optionValue(planQemuLaunch({ ...INPUT, isDebug: true }).argv, "-append");
