@@ -12,6 +12,8 @@ import { SystemCallError, systemCall } from "./system-call.ts";
 
 const MFD_CLOEXEC = 0x1;
 const MFD_ALLOW_SEALING = 0x2;
+/** Of huge pages of the host's usual size. */
+const MFD_HUGETLB = 0x4;
 /** Can never be executed; Linux 6.3. */
 const MFD_NOEXEC_SEAL = 0x8;
 const F_ADD_SEALS = 1033;
@@ -43,13 +45,14 @@ export function sealedCopy(sourceFd: number, name: string): number {
 
 /**
  * Memory of a fixed size for one process, which may open it again by its path in /proc: nobody but
- * `owner` and root can. Empty pages take no memory. Returns its descriptor, close-on-exec.
+ * `owner` and root can. Empty pages take no memory, but huge ones are taken from the host's when the file
+ * is mapped. Returns its descriptor, close-on-exec.
  */
 export function sizedMemory(
   sizeBytes: number,
-  options: { name: string; owner: { uid: number; gid: number } },
+  options: { name: string; owner: { uid: number; gid: number }; isHuge?: boolean },
 ): number {
-  const fd = createMemoryFile(options.name);
+  const fd = createMemoryFile(options.name, options.isHuge === true ? MFD_HUGETLB : 0);
   try {
     ftruncateSync(fd, sizeBytes);
     fcntl(fd, F_ADD_SEALS, SIZE_SEALS);
@@ -62,8 +65,8 @@ export function sizedMemory(
   }
 }
 
-function createMemoryFile(name: string): number {
-  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+function createMemoryFile(name: string, more = 0): number {
+  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | more;
   try {
     return memfdCreate(name, flags | MFD_NOEXEC_SEAL);
   } catch (error) {

@@ -85,6 +85,7 @@ export async function startMachine(draft: MachineDraft): Promise<Machine> {
   const sockets = makePodSockets(descriptors);
   const memory = guestMemory({
     memoryMib: settings.defaultMemory,
+    isHuge: settings.enableHugepages,
     owner: vmmUser(settings, identity),
     ...{ template, descriptors },
   });

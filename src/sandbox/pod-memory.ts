@@ -54,6 +54,8 @@ export function divideMemory(
   applied: LoadedConfiguration,
 ): { applied: LoadedConfiguration; extraMemoryMib: number } {
   const { hypervisor } = applied.configuration;
+  // It is no clone, and its memory is all of the same kind when it has it from the start.
+  if (hypervisor.qemu.enableHugepages) return { applied, extraMemoryMib: 0 };
   const { baseMib, extraMib } = podMemory({
     configuredMib: podSize(loaded.configuration.hypervisor.qemu, {}, {}).memoryMib,
     wantedMib: hypervisor.qemu.defaultMemory,

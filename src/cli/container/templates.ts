@@ -102,6 +102,9 @@ async function configurationFor(options: BuildTemplateOptions): Promise<Configur
 
 function whyNone({ configuration }: LoadedConfiguration): string {
   if (!configuration.factory.enableTemplate) return "[factory] enable_template is false";
+  if (configuration.hypervisor.qemu.enableHugepages) {
+    return "[hypervisor.qemu] enable_hugepages is true";
+  }
   return "[hypervisor.qemu] rootless is false";
 }
 

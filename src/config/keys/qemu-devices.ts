@@ -108,10 +108,11 @@ export const QEMU_DEVICE_KEYS = {
     about: "Take all of the guest's memory from the host at its start.",
     annotation: {},
   }),
-  enableHugepages: accepted({
+  enableHugepages: active({
     kind: flag(),
     default: false,
-    about: "Back the guest's memory with huge pages.",
+    about:
+      "Make the guest's memory of huge pages, which the host must have set aside (`vm.nr_hugepages`). All that the pod has is taken when it starts, and it always boots: templates are not used.",
     annotation: {},
   }),
   disableVhostNet: active({

@@ -91,12 +91,13 @@ const MACHINE_SETTINGS = [
 /**
  * Whether a pod of this configuration may start from a template. One whose annotations say more of
  * the machine than its size may not: what a pod says must not get into what other pods start from.
- * Nor one whose VMM runs as root: it could change the template.
+ * Nor one whose VMM runs as root: it could change the template. Nor one whose memory is of huge pages:
+ * a template's is not, and nothing can be written into theirs without mapping them.
  */
 export function mayUseTemplate(applied: LoadedConfiguration): boolean {
   const { configuration, origins } = applied;
-  if (!configuration.factory.enableTemplate || !configuration.hypervisor.qemu.rootless)
-    return false;
+  const { rootless, enableHugepages } = configuration.hypervisor.qemu;
+  if (!configuration.factory.enableTemplate || !rootless || enableHugepages) return false;
   return !MACHINE_SETTINGS.some((key) => origins.get(key)?.kind === "annotation");
 }
 
