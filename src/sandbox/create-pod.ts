@@ -7,6 +7,7 @@ import type { LoadedConfiguration } from "../config/origin.ts";
 import { asMukonError, MukonError } from "../errors/mukon-error.ts";
 import { podCgroupPath } from "../host/cgroups/path.ts";
 import { PodCgroup } from "../host/cgroups/pod-cgroup.ts";
+import type { Journal } from "../host/journal/journal.ts";
 import { sandboxKey } from "../host/sandbox-key.ts";
 import type { Logger } from "../logging/logger.ts";
 import { adoptMachine, bootGuest, type GuestListener, unlessLost } from "./boot-guest.ts";
@@ -20,7 +21,7 @@ import {
 } from "./network.ts";
 import { OwnedDescriptors } from "./owned-descriptors.ts";
 import type { Pod } from "./pod.ts";
-import { openPodJournal, tearDownOwn } from "./pod-journal.ts";
+import { killOwn, openPodJournal, tearDownOwn } from "./pod-journal.ts";
 import { divideMemory } from "./pod-memory.ts";
 import { Stages } from "./stages.ts";
 import { noteFailure } from "./template/failures.ts";
@@ -57,6 +58,8 @@ export interface PodRequest {
   /** Connections to the loopback of that namespace go to the guest's, as CRI's port-forward wants it. */
   isForwarding?: boolean;
   log: Logger;
+  /** The pod is not wanted any more: it acquires nothing from then on, and what it has is given back. */
+  unwanted?: AbortSignal;
   /** Called when the sandbox has its directory, which may be more than once. */
   onJournal?: () => void;
   /** Called when the pod runs, and the next one like it could be a clone if there were a template. */
@@ -170,6 +173,7 @@ async function beginDraft(attempt: Attempt): Promise<MachineDraft> {
   const { id, namespace, bundle, socketPath, log } = request;
   const cgroupPath = podCgroupPath(request.cgroupsPath ?? "");
   const journal = await stages.run("journal", () => openPodJournal(key));
+  giveUpWhenUnwanted(request, journal);
   request.onJournal?.();
   const cgroup =
     cgroupPath === undefined ? undefined : PodCgroup.make({ path: cgroupPath, journal, log });
@@ -181,6 +185,18 @@ async function beginDraft(attempt: Attempt): Promise<MachineDraft> {
     about: { id, namespace, bundle, address: `unix://${socketPath}` },
     ...(mayClone ? { findTemplate: (machine) => findTemplate(machine, log) } : {}),
   };
+}
+
+/** Each step of a start asks the journal first; those that wait for a process see it killed. */
+function giveUpWhenUnwanted({ unwanted, log }: PodRequest, journal: Journal): void {
+  const giveUp = (): void => {
+    journal.close();
+    void killOwn(journal.key).catch((error: unknown) =>
+      log.error("a pod that is not wanted any more has processes", { error }),
+    );
+  };
+  if (unwanted?.aborted === true) giveUp();
+  else unwanted?.addEventListener("abort", giveUp, { once: true });
 }
 
 async function prepareSandbox(

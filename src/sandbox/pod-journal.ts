@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { MukonError } from "../errors/mukon-error.ts";
 import { Journal, OWNER_ROLE, readJournal } from "../host/journal/journal.ts";
+import { killAll } from "../host/journal/kill.ts";
 import { isRunning } from "../host/journal/liveness.ts";
-import { tearDown } from "../host/journal/tear-down.ts";
+import { blocksOwnedBy, tearDown } from "../host/journal/tear-down.ts";
 import type { ProcessHandle } from "../linux/pidfd.ts";
 
 /**
@@ -32,9 +33,24 @@ export async function tearDownOwn(key: string): Promise<boolean> {
   return await tearDown(key, { isWanted: isOurs });
 }
 
+/**
+ * Kills what a pod consists of, this process apart, and leaves all else as it is.
+ * @throws PROCESS_NOT_KILLED
+ */
+export async function killOwn(key: string): Promise<void> {
+  await killAll({ processes: processesOf(key), blocks: blocksOwnedBy(key) });
+}
+
 function ownersOf(key: string): ProcessHandle[] {
+  return processesOf(key, (role) => role === OWNER_ROLE);
+}
+
+function processesOf(
+  key: string,
+  isWanted: (role: string) => boolean = () => true,
+): ProcessHandle[] {
   return readJournal(key).entries.flatMap((entry) =>
-    entry.type === "process" && entry.role === OWNER_ROLE
+    entry.type === "process" && isWanted(entry.role)
       ? [{ pid: entry.pid, startTime: BigInt(entry.startTime) }]
       : [],
   );

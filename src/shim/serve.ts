@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createServer, type Server } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { Task } from "../generated/containerd/task_pb.ts";
 import { Task as TaskV3 } from "../generated/containerd/task_v3_pb.ts";
 import { sandboxKey } from "../host/sandbox-key.ts";
@@ -27,6 +28,8 @@ const FLUSH_MS = 2_000;
 /** For a client to connect after `start` has told it where. */
 const FIRST_VISIT_MS = 15_000;
 const IDLE_MS = 5_000;
+/** For a pod that is being made to undo what it has made. */
+const GIVE_UP_MS = 20_000;
 /** For the answer to the last call to get out. */
 const LAST_WORDS_MS = 100;
 
@@ -38,6 +41,7 @@ export function serve(options: ShimArguments): void {
   const socket = new OwnSocket(options.socket);
   const publisher = makePublisher(options, logger);
   const containers = new Containers();
+  const making = new Making();
   const context: TaskContext = {
     id: options.id,
     namespace: options.namespace,
@@ -47,15 +51,18 @@ export function serve(options: ShimArguments): void {
     containers,
     publish: (event) => publisher?.publish(event),
     createPod: (request) =>
-      createPod({
-        ...request,
-        onJournal: () => log.openFile(),
-        onTemplateMissing: (machine) =>
-          startTemplateBuilder(machine, {
-            configurationPath: request.configurationPath,
-            log: logger,
-          }),
-      }),
+      making.add(
+        createPod({
+          ...request,
+          unwanted: making.unwanted,
+          onJournal: () => log.openFile(),
+          onTemplateMissing: (machine) =>
+            startTemplateBuilder(machine, {
+              configurationPath: request.configurationPath,
+              log: logger,
+            }),
+        }),
+      ),
     pod: undefined,
   };
   const tasks = new Tasks(context);
@@ -83,9 +90,31 @@ export function serve(options: ShimArguments): void {
   listen(server, idle);
   onSignals(async (signal) => {
     logger.warn(`the shim ends on ${signal}`);
+    await making.giveUp();
     await tearDownOwn(key).catch((error: unknown) => logger.error("clean-up failed", { error }));
     await end(signal);
   }, log);
+}
+
+/** A pod that is being made when the shim is told to end: what it still acquired, nobody would know of. */
+class Making {
+  readonly #controller = new AbortController();
+  #pod: Promise<unknown> = Promise.resolve();
+
+  get unwanted(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  add<Pod>(pod: Promise<Pod>): Promise<Pod> {
+    this.#pod = pod.catch(() => {});
+    return pod;
+  }
+
+  /** Resolves when it is wholly there, or wholly gone; but to end must not take for ever. */
+  async giveUp(): Promise<void> {
+    this.#controller.abort();
+    await Promise.race([this.#pod, delay(GIVE_UP_MS, undefined, { ref: false })]);
+  }
 }
 
 function listen(server: TtrpcServer, idle: IdleTimer): Server {

@@ -46,8 +46,12 @@ export class Journal {
     return journal;
   }
 
-  /** Call it before the acquisition, never after. A process: at once after its start. */
+  /**
+   * Call it before the acquisition, never after. A process: at once after its start.
+   * @throws POD_ENDED when it was closed: what is acquired from then on, nobody would give back
+   */
   append(entry: JournalEntry): void {
+    if (!this.#isOpen) throw new MukonError("POD_ENDED", `sandbox ${this.key} is being ended`);
     const line = Buffer.from(formatEntry(entry));
     if (writeSync(this.#descriptor, line) !== line.length) {
       throw new MukonError("INTERNAL", `the journal of ${this.key} took half an entry only`, {
