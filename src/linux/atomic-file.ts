@@ -10,6 +10,13 @@ import {
   writeFileSync,
 } from "node:fs";
 
+const TEMPORARY = /\.[0-9a-f]{8}\.new$/;
+
+/** Whether a file has the name of one that {@link writeFileAtomic} was killed at. */
+export function isHalfWritten(name: string): boolean {
+  return TEMPORARY.test(name);
+}
+
 /**
  * Writes the whole file or nothing: readers see the old text or the new one, after a power cut
  * too. The mode is set whatever the umask is.

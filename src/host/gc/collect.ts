@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createLogger } from "../../logging/logger.ts";
+import { collectHalfWritten } from "./half-written.ts";
 import { type GarbageOptions, MINIMUM_AGE_MS } from "./options.ts";
 import { collectBlocks, collectGroups, collectUsers } from "./orphans.ts";
 import { collectSandboxes } from "./sandboxes.ts";
@@ -12,11 +13,13 @@ const COLLECTORS = [
   collectGroups,
   collectBlocks,
   collectSockets,
+  collectHalfWritten,
 ] as const;
 
 /**
  * Cleans up after shims that were killed, and after a power failure: sandboxes without a shim,
- * blocks of ids and users without a sandbox, sockets that nobody listens on. Leaves alone what is
+ * blocks of ids and users without a sandbox, sockets that nobody listens on, half-written
+ * files. Leaves alone what is
  * younger than ten seconds, since it may be on its way. Safe beside running pods and itself.
  *
  * Returns what was removed, for people: `sandbox x`, `user kata-1`. What would not go is logged, and
