@@ -16,6 +16,8 @@ import { VMM_CODES } from "./codes/vmm.ts";
 /** Codes that belong to no layer. */
 export const GENERAL_CODES = {
   DISK_FULL: "A file system of the host has no room left for what a pod needs.",
+  FILES_EXHAUSTED: "No more files can be opened, by this program or on this host.",
+  MEMORY_EXHAUSTED: "The host, or the cgroup that mukon runs in, has no memory left.",
   INTERNAL: "A failure that mukon did not foresee; its message is the system's own.",
 } as const;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getSystemErrorName } from "node:util";
-import { MukonError } from "../errors/mukon-error.ts";
+import { hintOfExhaustion, MukonError } from "../errors/mukon-error.ts";
 import { type LibraryFunction, lastErrno, libcFunction } from "./koffi-loader.ts";
 
 /** A failed system call, with what Node's own errors of that kind carry. */
@@ -11,7 +11,11 @@ export class SystemCallError extends MukonError {
 
   constructor(call: string, errno: number) {
     const errorName = errno > 0 ? getSystemErrorName(-errno) : "unknown error";
-    super("SYSTEM_CALL_FAILED", `${call} failed: ${errorName}`, { details: { call, errno } });
+    const hint = hintOfExhaustion(errorName);
+    super("SYSTEM_CALL_FAILED", `${call} failed: ${errorName}`, {
+      details: { call, errno },
+      ...(hint === undefined ? {} : { hint }),
+    });
     this.errno = errno;
     this.errorName = errorName;
   }

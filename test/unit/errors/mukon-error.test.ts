@@ -17,3 +17,12 @@ test("a foreign failure keeps its message and its cause", () => {
   assert.equal(asMukonError(error), error);
   assert.equal(asMukonError("text").message, "text");
 });
+
+test("what a host runs out of has a code of its own, and a hint", () => {
+  const codes = { ENOSPC: "DISK_FULL", EMFILE: "FILES_EXHAUSTED", ENFILE: "FILES_EXHAUSTED" };
+  for (const [name, code] of Object.entries({ ...codes, ENOMEM: "MEMORY_EXHAUSTED" })) {
+    const error = asMukonError(Object.assign(new Error(`${name}: …`), { code: name }));
+    assert.equal(error.code, code);
+    assert.ok((error.hint ?? "").length > 0);
+  }
+});
