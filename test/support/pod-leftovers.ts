@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Dirent, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { readGroups, readUserRecords, readUsers } from "../../src/host/identity/accounts.ts";
-import { listMounts } from "../../src/linux/mounts.ts";
 import { runtimeDirectoryRoot } from "../../src/linux/paths.ts";
 import { listProcesses, readProcessStatus } from "../../src/linux/process-status.ts";
+import { hostTraces } from "./host-traces.ts";
 
 export interface Traces {
   runRoot: string;
@@ -14,25 +13,18 @@ export interface Traces {
 
 /** Caches and locks, which are meant to stay until the next boot. */
 const KEPT_FILES = /^(accelerator\.json|guest-verified\.json|[^/]*\.lock)$/;
-const KEPT_TREE = /^(programs|jails)(\/|$)|^cni\/[^/]+(\/(last_reserved_ip\.\d+|lock))?$/;
+const KEPT_TREE =
+  /^programs(\/|$)|^jails(\/[0-9a-f]+\.json)?$|^cni\/[^/]+(\/(last_reserved_ip\.\d+|lock))?$/;
 
 /** Everything on this host that pods of one run root and range of ids could have left, as lines. */
 export function findLeftovers({ runRoot, ids }: Traces): string[] {
   const isOurs = (id: number): boolean => id >= ids.start && id < ids.end;
   return [
     ...processesOf(runRoot, isOurs),
-    ...[...readUsers(), ...readUserRecords()]
-      .filter(({ id }) => isOurs(id))
-      .map(({ name }) => `user ${name}`),
-    ...readGroups()
-      .filter(({ id }) => isOurs(id))
-      .map(({ name }) => `group ${name}`),
     ...entries(runtimeDirectoryRoot())
       .filter((name) => isOurs(Number(name)))
       .map((name) => `runtime directory ${name}`),
-    ...listMounts()
-      .filter(({ mountPoint }) => mountPoint.startsWith(`${runRoot}/`))
-      .map(({ mountPoint }) => `mount ${mountPoint}`),
+    ...hostTraces({ directory: runRoot, isOurs }),
     ...filesOf(runRoot),
   ];
 }

@@ -31,10 +31,14 @@ export type Settings = Record<string, Record<string, Value>>;
 /** Ids that pods are given where nothing else is configured. */
 const DEFAULT_START = 0x7000_0000;
 const DEFAULT_BLOCKS = (0x7ffd_0000 - DEFAULT_START) / ID_BLOCK_SIZE;
+/** Ids that no pod of a usual configuration has. */
+const APART = { start: 0x5000_0000, blocks: 4096 };
 
 export interface WorldOptions {
   /** How many pods there are ids for. Default 16. */
   blocks?: number;
+  /** No pod outside of tests may be mistaken for one of this world: its ids lie elsewhere. */
+  isApart?: boolean;
   settings?: Settings;
 }
 
@@ -60,7 +64,9 @@ export class PodWorld {
     this.#executables = mkdtempSync(join(tmpdir(), "mukon-t-"));
     chmodSync(this.#executables, 0o711);
     const blocks = options.blocks ?? 16;
-    const start = DEFAULT_START + randomInt(DEFAULT_BLOCKS - blocks) * ID_BLOCK_SIZE;
+    const [first, count] =
+      options.isApart === true ? [APART.start, APART.blocks] : [DEFAULT_START, DEFAULT_BLOCKS];
+    const start = first + randomInt(count - blocks) * ID_BLOCK_SIZE;
     this.ids = { start, end: start + blocks * ID_BLOCK_SIZE };
     process.env.MUKON_RUN_ROOT = this.runRoot;
     process.env.MUKON_CONFIG = join(this.directory, "configuration.toml");

@@ -90,11 +90,17 @@ export interface ShimOutput {
   stderr: string;
 }
 
+/** The shim's program with what containerd tells it in any case. */
+export function shimCommand({ containerd, namespace = "test", id }: ShimCall): string[] {
+  const common = ["-namespace", namespace, "-address", containerd.address, "-id", id];
+  return [process.execPath, SHIM, ...common];
+}
+
 /** Runs the shim's program as containerd does, and waits as it does: until the pipes are closed. */
 export async function runShim(call: ShimCall, ...words: string[]): Promise<ShimOutput> {
-  const { containerd, namespace = "test", id } = call;
-  const common = ["-namespace", namespace, "-address", containerd.address];
-  const child = spawn(process.execPath, [SHIM, ...common, "-id", id, ...words], {
+  const { containerd } = call;
+  const [program = "", ...common] = shimCommand(call);
+  const child = spawn(program, [...common, ...words], {
     cwd: call.directory,
     env: { ...process.env, TTRPC_ADDRESS: `${containerd.address}.ttrpc`, ...call.env },
   });

@@ -10,6 +10,7 @@ export const HOST_PACKAGES: readonly string[] = [
   ...["skopeo", "umoci", "zstd", "xz-utils", "nodejs"],
   // What its tests need, and what later back ends will.
   ...["containerd", "runc", "crun", "attr", "libcap2-bin", "python3", "docker-registry"],
+  "strace",
   ...["virtiofsd", "passt", "uidmap", "nftables", "containernetworking-plugins"],
 ];
 
