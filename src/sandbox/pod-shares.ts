@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync } from "node:fs";
+import { closeSync, mkdirSync } from "node:fs";
 import type { Configuration } from "../config/keys/registry.ts";
 import { asMukonError, MukonError } from "../errors/mukon-error.ts";
 import type { PodCgroup } from "../host/cgroups/pod-cgroup.ts";
 import type { PodIdentity } from "../host/identity/types.ts";
 import type { Journal } from "../host/journal/journal.ts";
+import { removeDirectory } from "../host/journal/undo.ts";
 import type { LaunchedProcess } from "../host/launcher/types.ts";
 import { readSandboxState, toProcessRecord, writeSandboxState } from "../host/sandbox-state.ts";
 import { findDaemon } from "../host/shared-fs/daemon.ts";
@@ -55,7 +56,9 @@ export class PodShares {
 
   /** Puts an overlay together for the guest. @throws as {@link addBind}, and OVERLAY_READ_ONLY */
   async addOverlay(name: string, layers: OverlayLayers): Promise<void> {
-    (await this.#ready()).addOverlay(name, layers);
+    const tree = await this.#ready();
+    if (layers.upper?.isWorkNew === true) await this.#makeWork(layers.upper.work);
+    tree.addOverlay(name, layers);
   }
 
   /** Takes away what was added under this name. */
@@ -67,6 +70,13 @@ export class PodShares {
   close(): void {
     if (!this.#isClosed) this.#tree?.close();
     this.#isClosed = true;
+  }
+
+  async #makeWork(path: string): Promise<void> {
+    this.#parts.journal.append({ type: "directory", path });
+    // A pod that was not cleaned up may have left it.
+    await removeDirectory(path);
+    mkdirSync(path, { mode: 0o700 });
   }
 
   async #ready(): Promise<SharedTree> {

@@ -12,7 +12,12 @@ export interface OverlayLayers {
   /** The top layer first. */
   lower: readonly string[];
   /** What is written goes there; none: it is read-only. */
-  upper?: { directory: string; work: string };
+  upper?: {
+    directory: string;
+    work: string;
+    /** The work directory is to be made, and to go with the pod. */
+    isWorkNew?: boolean;
+  };
   /** Other options for the kernel, such as `index=off`. */
   options: readonly string[];
 }
@@ -62,7 +67,7 @@ export function mountLayers(layers: OverlayLayers, place: OverlayPlace): void {
 }
 
 /** The directory that both are in, by names that the kernel's options can hold. */
-function split(upper: { directory: string; work: string }): {
+function split(upper: NonNullable<OverlayLayers["upper"]>): {
   parent: string;
   upper: string;
   work: string;

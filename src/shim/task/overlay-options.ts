@@ -5,9 +5,9 @@ import type { OverlayLayers } from "../../host/shared-fs/overlay.ts";
 
 /** Options of the kernel's that change nothing about where the files are. */
 const HARMLESS =
-  /^(index|redirect_dir|metacopy|xino|nfs_export|uuid)=[a-z]+$|^(userxattr|volatile|rw|ro|noatime|relatime)$/;
+  /^(index|redirect_dir|metacopy|xino|nfs_export|uuid)=[a-z]+$|^(userxattr|nouserxattr|volatile|rw|ro|noatime|relatime)$/;
 /** Flags of the mount, which the container's own spec decides about. */
-const FLAGS = ["rw", "ro", "noatime", "relatime"];
+const FLAGS = ["rw", "ro", "noatime", "relatime", "nouserxattr"];
 
 /** Reads an overlay mount as snapshotters write it. @throws ROOTFS_UNSUPPORTED, naming the option */
 export function readOverlay(mount: { options: readonly string[] }): OverlayLayers {

@@ -3,6 +3,7 @@ import { isAbsolute, resolve } from "node:path";
 import { MukonError } from "../../errors/mukon-error.ts";
 import type { OverlayLayers } from "../../host/shared-fs/overlay.ts";
 import type { SharedBind } from "../../host/shared-fs/tree.ts";
+import { mountedOverlay } from "./mounted-overlay.ts";
 import { readOverlay } from "./overlay-options.ts";
 
 /** A mount of the Task API. */
@@ -54,6 +55,8 @@ function bundleRootfs(bundle: { directory: string; rootPath: string | undefined 
     throw unsupported("neither the request nor the bundle's spec names one");
   }
   const source = resolve(bundle.directory, bundle.rootPath);
+  const overlay = mountedOverlay(source);
+  if (overlay !== undefined) return { kind: "overlay", overlay };
   return { kind: "bind", bind: { source, isReadOnly: false, isRecursive: true } };
 }
 
