@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as v from "valibot";
 import { MukonError } from "../errors/mukon-error.ts";
+import { ociHooks } from "./oci/hooks.ts";
 import { parseJsonExactly, withoutNulls } from "./oci/json.ts";
 import { ociLinux } from "./oci/linux.ts";
 import { type OciProcess, ociProcess } from "./oci/process.ts";
@@ -29,8 +30,8 @@ export const ociSpec = v.object({
   hostname: v.optional(text),
   mounts: v.optional(list(ociMount)),
   annotations: v.optional(textMap),
-  /** Programs for the host to run; only whether there are any is of interest. */
-  hooks: v.optional(v.record(v.string(), v.unknown())),
+  /** Programs for the host to run; the guest is not told of them. */
+  hooks: v.optional(ociHooks),
   linux: v.optional(ociLinux),
 });
 

@@ -63,6 +63,8 @@ const sandboxState = v.object({
     shim: processRecord,
     keeper: v.optional(processRecord),
     vmm: v.optional(processRecord),
+    /** Where the pod's network namespace is one that its client finds by a pid. */
+    network: v.optional(processRecord),
     /** There once something is shared. */
     virtiofsd: v.optional(processRecord),
   }),

@@ -13,6 +13,10 @@ export interface RunOptions {
   timeoutMs?: number;
   /** The whole environment but PATH; default: nothing else. */
   env?: NodeJS.ProcessEnv;
+  /** Without PATH too, then. */
+  isEnvWhole?: boolean;
+  /** The name that the program is called by; default: its path. */
+  argv0?: string;
   cwd?: string;
   /** Descriptors for 3 and up in the child. */
   descriptors?: readonly number[];
@@ -43,7 +47,10 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   }
   const child = spawn(program, args, {
     cwd: options.cwd,
-    env: { PATH: process.env.PATH ?? DEFAULT_PATH, ...options.env },
+    env: options.isEnvWhole
+      ? options.env
+      : { PATH: process.env.PATH ?? DEFAULT_PATH, ...options.env },
+    ...(options.argv0 === undefined ? {} : { argv0: options.argv0 }),
     stdio: ["pipe", "pipe", "pipe", ...(options.descriptors ?? [])],
   });
   const result = await settle(child, argv, options);

@@ -2,6 +2,7 @@
 import { Socket } from "node:net";
 import { KeeperClient } from "./keeper-client.ts";
 import { withLastWords } from "./last-words.ts";
+import { joinLate } from "./late-network.ts";
 import { Loss } from "./loss.ts";
 import { helpersCgroup, type Machine, type MachineDraft } from "./machine.ts";
 import type { ExitedEvent, KeeperEvent, OomEvent } from "./messages/events.ts";
@@ -39,6 +40,9 @@ export function adoptMachine(
   });
   loss.watch("VMM", machine.vmm);
   loss.watch("keeper", machine.keeper);
+  const { networkHolder } = machine;
+  // Without it, nobody would find the pod's network any more.
+  if (networkHolder !== undefined) loss.watch("network holder", networkHolder);
   void keeper.closed.then(({ violation }) => violation !== undefined && loss.report(violation));
   const vmmPid = machine.vmm.pid;
   const shares = new PodShares({
@@ -47,8 +51,14 @@ export function adoptMachine(
     isMemoryShareable: machine.isMemoryShareable,
     cgroup: helpersCgroup(draft),
   });
-  const parts = { key, journal, configuration, vmmPid, keeper, descriptorSocketFd, loss, shares };
-  const pod = new Pod(parts);
+  const pod = new Pod({
+    ...{ key, journal, configuration, vmmPid, keeper, descriptorSocketFd, loss, shares },
+    networkHolderPid: networkHolder?.pid,
+    joinNetwork: async () => {
+      if (networkHolder === undefined) return;
+      await unlessLost(joinLate(draft, networkHolder.pid, keeper), loss);
+    },
+  });
   return { pod, loss };
 }
 

@@ -53,8 +53,13 @@ export interface PodRequest {
   isSharing?: boolean;
   /** Lines of resolv.conf; none: the guest's own. */
   dns: readonly string[];
-  /** Path of the network namespace that the pod is to be seen in; none: it has no network. */
-  networkNamespace?: string | undefined;
+  /**
+   * The network namespace that the pod is to be seen in: its path, or a new one, which the client fills
+   * before the first container is started; none: it has no network.
+   */
+  networkNamespace?: { path: string } | "new" | undefined;
+  /** Programs of the client's may look for a network namespace by a pid; it must not be the VMM's. */
+  hasHooks?: boolean;
   /** Connections to the loopback of that namespace go to the guest's, as CRI's port-forward wants it. */
   isForwarding?: boolean;
   log: Logger;
@@ -182,6 +187,7 @@ async function beginDraft(attempt: Attempt): Promise<MachineDraft> {
     configuration: loaded.configuration,
     descriptors: new OwnedDescriptors(),
     isSharing: request.isSharing ?? false,
+    isNetworkHeld: isNetworkHeld(attempt),
     about: { id, namespace, bundle, address: `unix://${socketPath}` },
     ...(mayClone ? { findTemplate: (machine) => findTemplate(machine, log) } : {}),
   };
@@ -228,8 +234,15 @@ async function plugCards(
   await draft.stages.run("cards", () => unlessLost(plug(), loss));
 }
 
-function networkOf({ networkNamespace: path, isForwarding = false }: PodRequest): NetworkRequest {
+function networkOf({ networkNamespace, isForwarding = false }: PodRequest): NetworkRequest {
+  const path = typeof networkNamespace === "object" ? networkNamespace.path : undefined;
   return { path, isForwarding };
+}
+
+/** Never the VMM's own: what somebody puts there, a captured VMM has. */
+function isNetworkHeld({ request, loaded }: Attempt): boolean {
+  const isOff = loaded.configuration.runtime.internetworkingModel === "none";
+  return request.hasHooks === true || (request.networkNamespace === "new" && !isOff);
 }
 
 /**

@@ -14,6 +14,7 @@ import { type GuestFiles, guestFiles } from "./guest-files.ts";
 import { type GuestMemory, guestMemory, keepReadable } from "./guest-memory.ts";
 import { keeperLaunch } from "./keeper.ts";
 import { launchVerified } from "./launch-verified.ts";
+import { networkHolderLaunch } from "./network-holder.ts";
 import type { OwnedDescriptors } from "./owned-descriptors.ts";
 import { makePodSockets, type PodSockets } from "./pod-sockets.ts";
 import type { Stages } from "./stages.ts";
@@ -38,6 +39,8 @@ export interface MachineDraft {
   isSharing?: boolean;
   /** Memory that the guest gets once it runs. */
   extraMemoryMib?: number;
+  /** It has a network namespace that others are to find, and change, by a process in it. */
+  isNetworkHeld?: boolean;
   /** Finds what to clone the machine from; none: it is booted. */
   findTemplate?: (machine: MachineDescription) => OpenTemplate | undefined;
   /** Key of the template that was found. */
@@ -50,6 +53,8 @@ export interface MachineDraft {
 export interface Machine {
   vmm: LaunchedProcess;
   keeper: LaunchedProcess;
+  /** Keeps the network namespace that others find by its pid. */
+  networkHolder: LaunchedProcess | undefined;
   sockets: PodSockets;
   identity: PodIdentity;
   /** It can be given to virtiofsd. */
@@ -90,7 +95,7 @@ export async function startMachine(draft: MachineDraft): Promise<Machine> {
     ...{ template, descriptors },
   });
   const parts = { identity, files, probe, sockets, memory, template };
-  const [vmm, keeper] = await all(
+  const [vmm, keeper, networkHolder] = await all(
     stages.run("launch-vmm", () => startVmm(draft, parts)),
     stages.run("launch-keeper", async () =>
       launchVerified(await keeperLaunch(identity, sockets.keeper), {
@@ -99,16 +104,18 @@ export async function startMachine(draft: MachineDraft): Promise<Machine> {
         cgroup: helpersCgroup(draft),
       }),
     ),
+    startNetworkHolder(draft, identity),
     stages.run("memory", () => memory.filled),
   );
   const processes = {
     ...state.processes,
     vmm: toProcessRecord(vmm),
     keeper: toProcessRecord(keeper),
+    ...(networkHolder && { network: toProcessRecord(networkHolder) }),
   };
   writeSandboxState(draft.key, { ...state, processes });
   return {
-    ...{ vmm, keeper, sockets, identity, description, template: template?.key },
+    ...{ vmm, keeper, networkHolder, sockets, identity, description, template: template?.key },
     isMemoryShareable: memory.kind === "own",
     memory: draft.keepsMemory === true ? keepReadable(memory) : undefined,
   };
@@ -174,6 +181,18 @@ async function startVmm(draft: MachineDraft, parts: VmmParts): Promise<LaunchedP
   });
   const { journal, cgroup } = draft;
   return await launchVerified(launch, { journal, seccomp: "filter", cgroup });
+}
+
+async function startNetworkHolder(
+  draft: MachineDraft,
+  identity: PodIdentity,
+): Promise<LaunchedProcess | undefined> {
+  if (draft.isNetworkHeld !== true) return undefined;
+  const { journal } = draft;
+  const cgroup = helpersCgroup(draft);
+  return await draft.stages.run("launch-network", async () =>
+    launchVerified(await networkHolderLaunch(identity), { journal, seccomp: "any", cgroup }),
+  );
 }
 
 function firstState(

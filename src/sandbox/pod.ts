@@ -17,6 +17,10 @@ export interface PodParts {
   journal: Journal;
   configuration: Configuration;
   vmmPid: number;
+  /** Of a process in the network namespace that the pod's client may change; none: there is none. */
+  networkHolderPid: number | undefined;
+  /** Gives the guest what is there by then. */
+  joinNetwork: () => Promise<void>;
   keeper: KeeperClient;
   /** The shim's end of the socket for descriptors. */
   descriptorSocketFd: number;
@@ -36,14 +40,16 @@ export class Pod {
   readonly key: string;
   readonly configuration: Configuration;
   readonly keeper: KeeperClient;
-  /** On the host: stands for every process in the guest, which has no pid here. */
   readonly vmmPid: number;
+  /** Of a process whose network namespace the pod's client may change before the first start. */
+  readonly networkHolderPid: number | undefined;
   /** What of the host's files the guest sees through virtio-fs. */
   readonly shares: PodShares;
   readonly #parts: PodParts;
   #disks = 0;
   #isWritten = false;
   readonly #held: number[] = [];
+  #joined: Promise<void> | undefined;
   #end: Promise<boolean> | undefined;
 
   constructor(parts: PodParts) {
@@ -51,6 +57,7 @@ export class Pod {
     this.configuration = parts.configuration;
     this.keeper = parts.keeper;
     this.vmmPid = parts.vmmPid;
+    this.networkHolderPid = parts.networkHolderPid;
     this.shares = parts.shares;
     this.#parts = parts;
   }
@@ -83,6 +90,15 @@ export class Pod {
     } finally {
       closeSync(descriptor);
     }
+  }
+
+  /**
+   * Gives the guest, once, the interfaces that are in its new network namespace by then.
+   * @throws those of connectNetwork, and POD_ENDED
+   */
+  joinNetwork(): Promise<void> {
+    this.#joined ??= this.#parts.joinNetwork();
+    return this.#joined;
   }
 
   /**

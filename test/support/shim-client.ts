@@ -133,7 +133,11 @@ export class Bundle {
       readOnly: false,
       annotations: {},
     });
-    writeFileSync(join(this.directory, "config.json"), JSON.stringify({ ...spec, ...change }));
+    // As containerd's clients have it: those of `mukon run` ask for no network.
+    writeFileSync(
+      join(this.directory, "config.json"),
+      JSON.stringify({ ...spec, annotations: {}, ...change }),
+    );
   }
 
   get address(): string {

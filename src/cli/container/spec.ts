@@ -28,6 +28,7 @@ export interface ContainerChoices {
   mounts?: readonly OciMount[];
 }
 
+const NETWORK_MODEL = "io.katacontainers.config.runtime.internetworking_model";
 /** CPU quotas are given per this period. */
 const CPU_PERIOD_MICROSECONDS = 100_000;
 
@@ -57,7 +58,11 @@ export function makeSpec(choices: ContainerChoices): OciSpec {
       maskedPaths: MASKED_PATHS,
       readonlyPaths: READONLY_PATHS,
     },
-    annotations: choices.annotations,
+    annotations: {
+      // Nobody is to put anything into a network namespace, so none is made for that.
+      ...(choices.networkNamespace === undefined ? { [NETWORK_MODEL]: "none" } : {}),
+      ...choices.annotations,
+    },
   };
 }
 

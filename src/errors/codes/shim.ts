@@ -11,6 +11,7 @@ export const SHIM_CODES = {
   TASK_NOT_FOUND: "The shim knows no such container or exec.",
   TASK_EXISTS: "A container or exec of this id is there already.",
   TASK_STATE: "The container or exec is not in a state that allows the operation.",
+  HOOK_FAILED: "A program that the container's client wants to have run on the host has failed.",
   ROOTFS_UNSUPPORTED: "The container's root file system is of a kind that the guest cannot have.",
   VOLUME_UNSUPPORTED: "The container has a mount of the host's that the guest cannot have.",
   STDIO_UNSUPPORTED: "A standard stream is of a kind that mukon does not know.",

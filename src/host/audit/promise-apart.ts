@@ -44,7 +44,8 @@ export function brokenSeparation(
     }
   }
   const root = readRoot(status.pid);
-  if (role === "vmm" || role === "keeper") reasons.push(...deviationsOfRoot(root));
+  if (role === "vmm" || role === "keeper" || role === "network")
+    reasons.push(...deviationsOfRoot(root));
   if (role === "virtiofsd" && kindOfRoot(root) !== "share") {
     reasons.push("its root is not what it shares");
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { statSync } from "node:fs";
+import { networkHolderIds } from "../identity/types.ts";
 import { kvmNode } from "../launcher/kvm-group.ts";
 import { findDeviations } from "../launcher/verify.ts";
 import type { SandboxState } from "../sandbox-state.ts";
@@ -33,6 +34,7 @@ function idsOf(
 ): { uid: number; gid: number } | undefined {
   if (identity === undefined) return undefined;
   if (role === "vmm" || role === "keeper") return identity[role];
+  if (role === "network") return networkHolderIds(identity);
   // Of another process all that can be said is that its ids must be the pod's, and one each.
   const uid = status.uids[0] ?? 0;
   const gid = status.gids[0] ?? 0;

@@ -11,6 +11,7 @@ export const ID_BLOCK_SIZE = 65_536;
 export const PROCESS_IDS = { offset: 65_520, count: 8 } as const;
 export const VMM_OFFSET = PROCESS_IDS.offset;
 export const KEEPER_OFFSET = PROCESS_IDS.offset + 1;
+const NETWORK_HOLDER_OFFSET = PROCESS_IDS.offset + 2;
 
 /** Ids as files have them, mapped to those of a block, but for the processes' own. */
 export function fileIdMap(base: number): IdMap {
@@ -61,4 +62,13 @@ export function identityOf(
     vmm: { uid: vmm, gid: vmm, name: `${userPrefix}${number}` },
     keeper: { uid: keeper, gid: keeper },
   };
+}
+
+/** Of the process that keeps a pod's network namespace, where it has one of its own; has no name. */
+export function networkHolderIds({ block }: Pick<PodIdentity, "block">): {
+  uid: number;
+  gid: number;
+} {
+  const id = block.base + NETWORK_HOLDER_OFFSET;
+  return { uid: id, gid: id };
 }

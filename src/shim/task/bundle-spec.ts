@@ -21,17 +21,6 @@ export function readBundleSpec(bundle: string): OciSpec {
   return parseOciSpec(text);
 }
 
-/** A sentence for each thing that the spec asks for and nobody does. */
-export function unheardWishes({ hooks = {} }: OciSpec): string[] {
-  const names = Object.entries(hooks)
-    .filter(([, list]) => Array.isArray(list) && list.length > 0)
-    .map(([name]) => name);
-  if (names.length === 0) return [];
-  return [
-    `hooks are not run (${names.join(", ")}): what they do to the container, such as giving it a network, does not reach the guest`,
-  ];
-}
-
 /** What the container may use, for the size of its VM. */
 export function sizingOf(spec: OciSpec): OciSizing {
   const { memory, cpu } = spec.linux?.resources ?? {};
@@ -49,15 +38,17 @@ export function hostnameOf(spec: OciSpec, id: string): string {
 }
 
 /**
- * Where the network is that the pod is to be seen in; undefined: it has none.
+ * Where the network is that the pod is to be seen in: the path of a namespace, or a new one, which the
+ * client finds by the pid that it gets; undefined: the spec says nothing of namespaces.
  * @throws NETWORK_HOST_REFUSED
  */
-export function networkNamespaceOf(spec: OciSpec): string | undefined {
+export function networkNamespaceOf(spec: OciSpec): { path: string } | "new" | undefined {
   const namespaces = spec.linux?.namespaces;
   if (namespaces === undefined) return undefined;
   const network = namespaces.find(({ type }) => type === "network");
   if (network === undefined) throw hostNetwork("a pod without a network namespace");
-  return network.path === "" ? undefined : network.path;
+  const { path = "" } = network;
+  return path === "" ? "new" : { path };
 }
 
 function toNumber(value: number | string | undefined): number | undefined {

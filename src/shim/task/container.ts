@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { MukonError } from "../../errors/mukon-error.ts";
+import type { ContainerHooks } from "../hooks/container-hooks.ts";
 import type { AttachedDisks } from "./attached-disks.ts";
 import type { TaskProcess } from "./process.ts";
 import type { ContainerShares } from "./shares.ts";
@@ -16,7 +17,8 @@ export interface Container {
   disks: AttachedDisks;
   volumes: VolumeCopies;
   shares: ContainerShares;
-  /** What the client takes for its process id; the VMM's. */
+  hooks: ContainerHooks;
+  /** What the client takes for its process id: see {@link pidOf}. */
   pid: number;
 }
 

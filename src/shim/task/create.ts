@@ -4,15 +4,10 @@ import { MukonError } from "../../errors/mukon-error.ts";
 import type { OciSpec } from "../../guest-protocol/oci-spec.ts";
 import { Steps } from "../../logging/steps.ts";
 import { createdEvent } from "../events/task-events.ts";
+import { ContainerHooks, unheardHooks } from "../hooks/container-hooks.ts";
 import { hasConfiguration, type RuntimeOptions } from "../options.ts";
 import { AttachedDisks, type ContainerDisk, type RootDisks } from "./attached-disks.ts";
-import {
-  hostnameOf,
-  networkNamespaceOf,
-  readBundleSpec,
-  sizingOf,
-  unheardWishes,
-} from "./bundle-spec.ts";
+import { hostnameOf, networkNamespaceOf, readBundleSpec, sizingOf } from "./bundle-spec.ts";
 import type { Container } from "./container.ts";
 import type { TaskContext } from "./context.ts";
 import { planDisks, type WantedDisk } from "./disks.ts";
@@ -42,6 +37,7 @@ export interface CreateRequest {
 /** What the request comes to, before anything is done about it. */
 interface Wanted extends CreateRequest {
   spec: OciSpec;
+  hooks: ContainerHooks;
   rootfsPlan: Rootfs;
   volumes: VolumePlan;
   wantedDisks: WantedDisk[];
@@ -88,9 +84,14 @@ function readRequest(context: TaskContext, request: CreateRequest): Wanted {
   if (isSandbox && (request.id !== context.id || context.pod !== undefined)) {
     throw new MukonError("TASK_EXISTS", `this shim has pod ${context.id} already`);
   }
-  const bundle = { directory: request.bundle, rootPath: spec.root?.path };
-  const rootfsPlan = planRootfs(request.rootfs, bundle);
-  return { ...request, spec, rootfsPlan, volumes: planVolumes(spec), wantedDisks, isSandbox };
+  const rootfsPlan = planRootfs(request.rootfs, {
+    directory: request.bundle,
+    rootPath: spec.root?.path,
+  });
+  const { id, bundle: directory } = request;
+  const hooks = new ContainerHooks({ id, bundle: directory, spec, log: context.log });
+  const volumes = planVolumes(spec);
+  return { ...request, spec, hooks, rootfsPlan, volumes, wantedDisks, isSandbox };
 }
 
 function requirePod(context: TaskContext): TaskPod {
@@ -113,7 +114,7 @@ async function createWithPod(
   exits: Exits,
   making: Making,
 ): Promise<Container> {
-  const { id, bundle, spec, runtimeOptions } = making.wanted;
+  const { id, bundle, spec, hooks, runtimeOptions } = making.wanted;
   const pod = await context.createPod({
     id,
     namespace: context.namespace,
@@ -128,6 +129,7 @@ async function createWithPod(
     isSharing: mayShare(making.wanted),
     dns: nameServerLines(spec),
     networkNamespace: networkNamespaceOf(spec),
+    hasHooks: hooks.areAny,
     isForwarding: podTypeOf(spec.annotations ?? {}).type === "sandbox",
     log: context.log,
     onEvent: (event) => exits.onEvent(event),
@@ -141,6 +143,7 @@ async function createWithPod(
     await pod.destroy().catch((failure: unknown) => {
       context.log.error("a pod that failed is not cleaned up wholly", { error: failure });
     });
+    await hooks.onDeleted();
     throw error;
   }
 }
@@ -156,12 +159,13 @@ async function createInPod(
   context: TaskContext,
   { wanted, streams }: Making,
 ): Promise<Container> {
-  const { id, bundle, spec, isSandbox } = wanted;
+  const { id, bundle, spec, hooks, isSandbox } = wanted;
   const steps = new Steps("shim");
   const disks = new AttachedDisks(pod, context.log);
   const volumes = new VolumeCopies(id, { keeper: pod.keeper, log: context.log });
   const shares = new ContainerShares(id, { shares: pod.shares, log: context.log });
   try {
+    await steps.run("hooks", () => hooks.onCreate(pod.networkHolderPid));
     const files = await provideFiles(pod, context, { wanted, volumes, shares, disks, steps });
     await steps.run("create", () =>
       pod.keeper.createContainer(
@@ -181,9 +185,9 @@ async function createInPod(
     init.logTo(streams.logProgram);
     const isInputClosed = context.containers.isInputClosedEarly(id);
     const container: Container = {
-      ...{ id, bundle, isSandbox, init, disks, volumes, shares },
+      ...{ id, bundle, isSandbox, init, disks, volumes, shares, hooks },
       execs: new Map(),
-      pid: pod.vmmPid,
+      pid: pidOf(pod, spec),
     };
     context.containers.add(container);
     void init.exited.then(() => {
@@ -201,9 +205,18 @@ async function createInPod(
       await volumes.remove();
       shares.remove();
       await disks.detach();
+      await hooks.onDeleted();
     }
     throw error;
   }
+}
+
+/**
+ * A process in a guest has no pid on the host. Who asked for a new network namespace looks for it at
+ * that of the pid; to all others the VMM stands for the container.
+ */
+function pidOf({ networkHolderPid, vmmPid }: TaskPod, spec: OciSpec): number {
+  return networkNamespaceOf(spec) === "new" ? (networkHolderPid ?? vmmPid) : vmmPid;
 }
 
 function volumePlanFor(pod: TaskPod, { volumes }: Wanted): VolumePlan {
@@ -226,7 +239,7 @@ async function provideFiles(
   { wanted, volumes, shares, disks, steps }: ContainerParts,
 ): Promise<RootDisks & { disks: ContainerDisk[]; sharedRootfs?: string }> {
   const plan = volumePlanFor(pod, wanted);
-  for (const warning of [...unheardWishes(wanted.spec), ...plan.warnings]) {
+  for (const warning of [...unheardHooks(wanted.spec), ...plan.warnings]) {
     context.log.warn(warning, { containerId: wanted.id });
   }
   await steps.run("volumes", () => volumes.copy(plan.copies));

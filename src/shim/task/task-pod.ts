@@ -27,7 +27,13 @@ export type TaskKeeper = Pick<
 /** A pod, as far as tasks are concerned. */
 export type TaskPod = Pick<
   Pod,
-  "vmmPid" | "configuration" | "lost" | "attachDisk" | "expectWrites"
+  | "vmmPid"
+  | "networkHolderPid"
+  | "joinNetwork"
+  | "configuration"
+  | "lost"
+  | "attachDisk"
+  | "expectWrites"
 > & {
   destroy: () => Promise<unknown>;
   keeper: TaskKeeper;

@@ -59,7 +59,7 @@ export class Tasks {
     try {
       const { containerId, execId } = process;
       if (isExec) await this.#keeper.startExec({ containerId, execId });
-      else await this.#keeper.startContainer({ containerId });
+      else await this.#startInit(container);
     } catch (error) {
       process.become("created");
       throw error;
@@ -70,6 +70,7 @@ export class Tasks {
       const { publish } = this.#context;
       publish(isExec ? execStartedEvent(process, container.pid) : startedEvent(container));
     }
+    if (!isExec) await container.hooks.onStarted(this.#context.pod?.networkHolderPid);
     this.#exits.onStarted(container, process);
     return container;
   }
@@ -139,6 +140,7 @@ export class Tasks {
     if (container.isSandbox) await this.#destroyPod();
     else await this.#removeFromPod(container);
     await Promise.all([process, ...container.execs.values()].map((one) => one.endLog()));
+    await container.hooks.onDeleted();
     this.#context.containers.remove(container.id);
     const exit = endOf(process);
     this.#context.publish(deletedEvent(container, exit));
@@ -201,6 +203,12 @@ export class Tasks {
     const { init } = this.#context.containers.get(id);
     if (!init.isAlive) throw new MukonError("TASK_NOT_FOUND", `container ${id} does not run`);
     return await this.#keeper.stats({ containerId: id });
+  }
+
+  async #startInit({ id: containerId, isSandbox }: Container): Promise<void> {
+    // By now its client has put into the network what is to be there.
+    if (isSandbox) await this.#context.pod?.joinNetwork();
+    await this.#keeper.startContainer({ containerId });
   }
 
   get #keeper(): TaskKeeper {

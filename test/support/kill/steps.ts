@@ -12,11 +12,20 @@ export const JOURNALLED_STEPS: Readonly<Record<string, readonly string[]>> = {
   "src/host/network/mirror.ts": ["mirror"],
   "src/host/runtime-dir/runtime-dir.ts": ["directory user"],
   "src/host/shared-fs/tree.ts": ["directory shared"],
-  "src/sandbox/launch-verified.ts": ["process vmm", "process keeper", "process virtiofsd"],
+  "src/sandbox/launch-verified.ts": [
+    "process vmm",
+    "process keeper",
+    "process virtiofsd",
+    "process network",
+  ],
+  "src/sandbox/pod-shares.ts": ["directory layer"],
 };
 
 /** Not before something is to be shared with a guest that runs. */
 export const STEPS_OF_SHARING: readonly string[] = ["directory shared", "process virtiofsd"];
+
+/** Only for a client such as Docker, which fills a new network namespace and mounts overlays itself. */
+export const STEPS_FOR_DOCKER: readonly string[] = ["process network", "directory layer"];
 
 /** The step that an entry of a journal announces. */
 export function stepOf(entry: { type: string; role?: string; path?: string }): string {

@@ -11,7 +11,7 @@ import type { PodWorld } from "../pod-world.ts";
 import { FakeContainerd } from "../shim-client.ts";
 import type { Moment, TracedCall } from "./calls.ts";
 import { callsOfOwner, PodLife } from "./life.ts";
-import { JOURNALLED_STEPS, STEPS_OF_SHARING } from "./steps.ts";
+import { JOURNALLED_STEPS, STEPS_FOR_DOCKER, STEPS_OF_SHARING } from "./steps.ts";
 import type { Interference } from "./tracer.ts";
 
 /** Lives that go on at a time; after each such group the host is compared. */
@@ -75,7 +75,8 @@ export class Sweep {
   get steps(): string[] {
     const steps = Object.values(JOURNALLED_STEPS).flat();
     const isReached = (step: string): boolean =>
-      !STEPS_OF_SHARING.includes(step) && (step !== "mirror" || this.#network !== undefined);
+      ![...STEPS_OF_SHARING, ...STEPS_FOR_DOCKER].includes(step) &&
+      (step !== "mirror" || this.#network !== undefined);
     return steps.filter(isReached);
   }
 

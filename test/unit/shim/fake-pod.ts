@@ -105,6 +105,10 @@ export class FakeShim {
     return {
       keeper,
       vmmPid: 42,
+      networkHolderPid: undefined,
+      joinNetwork: async () => {
+        this.calls.push({ method: "joinNetwork", params: {}, descriptors: 0 });
+      },
       configuration: loadedDefaults().configuration,
       lost: new Promise((resolve) => {
         this.#lose = resolve;

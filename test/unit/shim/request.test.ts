@@ -21,8 +21,9 @@ import { MetricsSchema as MetricsV1Schema } from "../../../src/generated/contain
 import { MetricsSchema as MetricsV2Schema } from "../../../src/generated/containerd/cgroups_v2_pb.ts";
 import { OptionsSchema } from "../../../src/generated/containerd/runtimeoptions_pb.ts";
 import { parseOciSpec } from "../../../src/guest-protocol/oci-spec.ts";
+import { unheardHooks } from "../../../src/shim/hooks/container-hooks.ts";
 import { readStartOptions, readTaskOptions } from "../../../src/shim/options.ts";
-import { sizingOf, unheardWishes } from "../../../src/shim/task/bundle-spec.ts";
+import { sizingOf } from "../../../src/shim/task/bundle-spec.ts";
 import { toTtrpcError } from "../../../src/shim/task/errors.ts";
 import { toMetrics } from "../../../src/shim/task/metrics.ts";
 import { planRootfs, type TaskMount } from "../../../src/shim/task/rootfs.ts";
@@ -313,11 +314,12 @@ test("numbers as large as the guest may tell fit into the metrics", () => {
   }
 });
 
-test("hooks of a spec are named in a warning; without any there is none", () => {
-  const withHooks = (hooks: object) =>
-    unheardWishes(parseOciSpec({ ociVersion: "1.1.0", hooks: { ...hooks } }));
-  const [warning] = withHooks({ prestart: [{ path: "/bin/true" }], poststop: [] });
-  assert.match(warning ?? "", /hooks are not run \(prestart\)/);
-  assert.deepEqual(withHooks({ poststop: null }), []);
-  assert.deepEqual(unheardWishes(parseOciSpec({ ociVersion: "1.1.0", hooks: null })), []);
+test("hooks that nobody runs are named in a warning; those of the host are run", () => {
+  const withHooks = (hooks: object | null) =>
+    unheardHooks(parseOciSpec({ ociVersion: "1.1.0", hooks }));
+  const hook = [{ path: "/bin/true" }];
+  const [warning] = withHooks({ prestart: hook, startContainer: hook, createContainer: null });
+  assert.match(warning ?? "", /hooks are not run \(startContainer\)/);
+  assert.deepEqual(withHooks({ prestart: hook, poststop: null }), []);
+  assert.deepEqual(withHooks(null), []);
 });

@@ -33,7 +33,12 @@ test("a container is created, started, waited for and deleted, and each step is 
     "/tasks/exit c1 7",
     "/tasks/delete",
   ]);
-  assert.deepEqual(shim.methods(), ["attachDisk", "createContainer", "startContainer"]);
+  assert.deepEqual(shim.methods(), [
+    "attachDisk",
+    "createContainer",
+    "joinNetwork",
+    "startContainer",
+  ]);
   assert.ok(shim.destroyed > 0, "the pod ends with its only container");
   await assert.rejects(shim.tasks.wait(init), hasCode("TASK_NOT_FOUND"));
 });
