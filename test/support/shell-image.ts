@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openGuest } from "../../guest/image/open.ts";
 import { withMounted } from "./image-store.ts";
 import { type LayoutOptions, writeLayout } from "./oci-layout.ts";
-import type { TarEntry } from "./tar.ts";
+import { makeTar, type TarEntry } from "./tar.ts";
 
 const APPLETS = ["sh", "cat", "echo", "env", "id", "pwd", "stty", "sleep"];
 
@@ -13,9 +13,18 @@ export async function writeShellImage(
   directory: string,
   options: Omit<LayoutOptions, "layers">,
 ): Promise<{ manifestDigest: string }> {
+  return writeLayout(directory, { ...options, layers: [await shellLayer()] });
+}
+
+/** The same files as a tar archive. */
+export async function writeShellTree(path: string): Promise<void> {
+  writeFileSync(path, makeTar(await shellLayer()));
+}
+
+async function shellLayer(): Promise<TarEntry[]> {
   const { busyboxPath } = await openGuest();
   const busybox = await withMounted(busyboxPath, (root) => readFileSync(join(root, "bin/busybox")));
-  const layer: TarEntry[] = [
+  return [
     { path: "etc", type: "directory" },
     { path: "etc/passwd", data: "root:x:0:0::/:/bin/sh\nweb:x:1000:1001::/srv:/bin/sh\n" },
     { path: "etc/group", data: "root:x:0:\nweb:x:1001:\nlog:x:50:web\n" },
@@ -29,5 +38,4 @@ export async function writeShellImage(
     { path: "srv", type: "directory", uid: 1000, gid: 1001 },
     { path: "tmp", type: "directory", mode: 0o1777 },
   ];
-  return writeLayout(directory, { ...options, layers: [layer] });
 }

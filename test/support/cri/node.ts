@@ -53,7 +53,12 @@ export class CriNode {
     await containerd.importImage(PAUSE_IMAGE, { Entrypoint: PAUSE, ...path }, NAMESPACE);
     await containerd.importImage(SHELL_IMAGE, { Cmd: ["sh"], ...path }, NAMESPACE);
     const node = new CriNode(world, network, containerd);
-    await node.#awaitReady();
+    try {
+      await node.#awaitReady();
+    } catch (error) {
+      await node.end().catch(() => {});
+      throw error;
+    }
     return node;
   }
 
