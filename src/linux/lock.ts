@@ -13,18 +13,19 @@ const flock = systemCall("int flock(int fd, int operation)");
 
 /**
  * Runs `work` while holding the file's lock (flock(2)); the kernel gives it back when its holder
- * dies. The file is made when it is missing, and stays.
+ * dies. The file is made when it is missing, and stays. A program that is given the descriptor holds the
+ * lock too, until it ends: also when the one that has started it is killed meanwhile.
  * @throws LOCK_TIMEOUT when another process keeps it for longer than `timeoutMs`
  */
 export async function withLock<Result>(
   path: string,
-  work: () => Promise<Result> | Result,
+  work: (descriptor: number) => Promise<Result> | Result,
   options: { timeoutMs?: number } = {},
 ): Promise<Result> {
   const descriptor = openSync(path, "a", 0o600);
   try {
     await acquire(descriptor, path, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    return await work();
+    return await work(descriptor);
   } finally {
     closeSync(descriptor);
   }

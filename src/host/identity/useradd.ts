@@ -12,8 +12,13 @@ const LOCK_FILES = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"].
   (file) => `${file}.lock`,
 );
 const TIMEOUT_MS = 60_000;
-const LOCK_ATTEMPTS = 5;
+const LOCK_ATTEMPTS = 50;
 const LOCK_PAUSE_MS = 200;
+/**
+ * When their shim is killed, these programs go on, and have something to say. A broken pipe would end them
+ * half-way, with the locks of the user database in their hands. env(1)
+ */
+const UNBROKEN = ["env", "--ignore-signal=PIPE", "--"];
 /** Exit codes of useradd(8), userdel(8), groupadd(8) and groupdel(8). */
 const UNKNOWN_NAME = 6;
 const IN_USE = 8;
@@ -46,17 +51,24 @@ export async function removeUser({ name }: NewUser): Promise<void> {
 
 type FailureCode = "USER_NOT_CREATED" | "USER_NOT_REMOVED";
 
-/** One of ours at a time: their own locks give up after a while, ours waits in line. */
+/**
+ * One of ours at a time: their own locks give up after a while, ours waits in line. One whose shim was
+ * killed still has its turn: who cleans up after it would look too early otherwise.
+ */
 async function exclusively(
   code: FailureCode,
   argv: readonly string[],
   accepted: readonly number[] = [],
 ): Promise<void> {
-  await withLock(runLock("useradd"), async () => {
+  await withLock(runLock("useradd"), async (lock) => {
     let result: RunResult | undefined;
     for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt += 1) {
       if (attempt > 0) await sleep(LOCK_PAUSE_MS);
-      result = await run(argv, { allowFailure: true, timeoutMs: TIMEOUT_MS });
+      result = await run([...UNBROKEN, ...argv], {
+        allowFailure: true,
+        timeoutMs: TIMEOUT_MS,
+        descriptors: [lock],
+      });
       if (result.code === 0 || accepted.includes(result.code ?? -1)) return;
       if (!isLocked(result)) break;
     }

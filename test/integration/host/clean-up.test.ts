@@ -106,6 +106,23 @@ describe("cleaning up after a shim that was killed", { skip: SKIP_UNLESS_ROOT },
     }
   });
 
+  it("waits for a useradd that has outlived its shim", async () => {
+    const programs = join(runRoot(), "slow-programs");
+    mkdirSync(programs, { recursive: true });
+    const slow = `#!/bin/sh\n: > ${programs}/begun\nsleep 1\nexec /usr/sbin/useradd "$@"\n`;
+    writeFileSync(join(programs, "useradd"), slow, { mode: 0o755 });
+    const path = process.env.PATH;
+    process.env.PATH = `${programs}:${path}`;
+    const shim = startShim("victim", "end", "useradd");
+    process.env.PATH = path;
+    while (!existsSync(join(programs, "begun"))) await sleep(5);
+    await killHard(shim);
+    await collectGarbage(NOW);
+    assert.deepEqual(leftovers(), []);
+    await sleep(1_500);
+    assert.deepEqual(leftovers(), []);
+  });
+
   it("leaves a living sandbox alone, and a young one, and tears down when told to", async () => {
     const shim = startShim("living", "daemons");
     await awaitStep(shim, "daemons");
