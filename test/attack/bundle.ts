@@ -30,7 +30,8 @@ export async function attackerScript(role: Role, targets: Targets): Promise<stri
 const __targets = Buffer.from("${Buffer.from(JSON.stringify(targets)).toString("base64url")}", "base64url").toString();`,
     },
   });
-  const script = outputFiles[0]?.text ?? "";
+  // A hint among the errors that it brings along names a directory of mukon's, which would be shown to it.
+  const script = (outputFiles[0]?.text ?? "").replaceAll("/var/lib/mukon", "mukon's directory");
   // Only to make sure that it can be found at all.
   createRequire(import.meta.url).resolve(koffiLibrary());
   return script;
