@@ -9,6 +9,8 @@ export const CONTAINER_MODULES = ["virtio_blk", "overlay", "virtio_net"];
 /** In the image for whoever asks (`modprobe`, or the kernel itself). */
 export const OPTIONAL_MODULES = [
   "virtiofs",
+  "virtio_scsi",
+  "sd_mod",
   "virtio_rng",
   "virtio_balloon",
   "virtio_mem",

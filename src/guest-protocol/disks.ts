@@ -11,7 +11,7 @@ const VOLUMES = "/run/kata-containers/virtual-volumes";
 
 /** A disk of the guest that a container is to have. */
 export interface DiskVolume {
-  /** PCI path such as `0a/00`. */
+  /** PCI path such as `0a/00`, or SCSI address such as `0:1`. */
   readonly source: string;
   /** In the container: of its node, or of the directory where it is mounted. */
   readonly destination: string;
@@ -20,7 +20,12 @@ export interface DiskVolume {
   readonly fileSystem?: "ext4" | "erofs" | undefined;
 }
 
-/** Where in the guest what is on the disk with this PCI path is mounted. */
+/** Kata's name of the kind of disk that is found so. */
+function kindOf(source: string): "scsi" | "blk" {
+  return source.includes(":") ? "scsi" : "blk";
+}
+
+/** Where in the guest what is on this disk is mounted. */
 export function diskMountPath(source: string): string {
   return `${VOLUMES}/${Buffer.from(source).toString("base64url")}`;
 }
@@ -33,7 +38,7 @@ export function diskStorage(disk: {
   mountPoint?: string;
 }): Storage {
   return create(StorageSchema, {
-    driver: "blk",
+    driver: kindOf(disk.source),
     source: disk.source,
     fstype: disk.fileSystem,
     options: disk.readOnly ? ["ro"] : [],
@@ -53,7 +58,8 @@ export function diskParts(disks: readonly DiskVolume[]): {
   const guestSources: [string, string][] = [];
   for (const { source, destination, readOnly, fileSystem } of disks) {
     if (fileSystem === undefined) {
-      devices.push(create(DeviceSchema, { id: source, type: "blk", containerPath: destination }));
+      const type = kindOf(source);
+      devices.push(create(DeviceSchema, { id: source, type, containerPath: destination }));
       continue;
     }
     storages.push(diskStorage({ source, fileSystem, readOnly }));

@@ -7,7 +7,7 @@ import { diskStorage } from "./disks.ts";
 
 /** A disk as the guest sees it. */
 export interface GuestDisk {
-  /** PCI path such as `0a/00`. */
+  /** PCI path such as `0a/00`, or SCSI address such as `0:1`. */
   readonly source: string;
 }
 
@@ -28,7 +28,7 @@ export interface RootfsStorages {
 
 /** What overlayfs takes in one mount of a page of options, and PCI ports at hand, with room. */
 const MAX_LAYERS = 32;
-const PCI_PATH = /^[0-9a-f]{2}(\/[0-9a-f]{2})*$/;
+const PLACE_OF_DISK = /^([0-9a-f]{2}(\/[0-9a-f]{2})*|\d{1,3}:\d{1,3})$/;
 const CREATE_DIRECTORY = "io.katacontainers.volume.overlayfs.create_directory";
 
 /**
@@ -86,8 +86,10 @@ function checkDisks({ layers, scratch }: RootfsRequest): void {
   const sources = [...layers, ...(scratch === undefined ? [] : [scratch])].map(
     (disk) => disk.source,
   );
-  const wrong = sources.find((source) => !PCI_PATH.test(source));
-  if (wrong !== undefined) throw invalid(`${JSON.stringify(wrong.slice(0, 64))} is no PCI path`);
+  const wrong = sources.find((source) => !PLACE_OF_DISK.test(source));
+  if (wrong !== undefined) {
+    throw invalid(`${JSON.stringify(wrong.slice(0, 64))} is no PCI path and no SCSI address`);
+  }
   if (new Set(sources).size !== sources.length) throw invalid("one disk stands for two of them");
 }
 

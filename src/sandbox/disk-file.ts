@@ -25,11 +25,13 @@ export function openDisk(path: string, options: { readOnly: boolean }): number {
   throw new MukonError("DISK_INVALID", `The disk ${path} is neither a file nor a block device.`);
 }
 
-/** How QEMU is to read and write disks, by the configuration. */
+/** What disks are to the guest, and how QEMU is to read and write them, by the configuration. */
 export function diskSettings(
   settings: Configuration["hypervisor"]["qemu"],
-): Pick<MethodParams<"attachDisk">, "aio" | "cache"> {
+): Pick<MethodParams<"attachDisk">, "driver" | "aio" | "cache"> {
   const { blockDeviceCacheSet, blockDeviceCacheDirect, blockDeviceCacheNoflush } = settings;
   const cache = { direct: blockDeviceCacheDirect, noFlush: blockDeviceCacheNoflush };
-  return { aio: settings.blockDeviceAio, ...(blockDeviceCacheSet ? { cache } : {}) };
+  const isScsi = settings.blockDeviceDriver === "virtio-scsi";
+  const driver = isScsi ? { driver: "virtio-scsi" as const } : {};
+  return { ...driver, aio: settings.blockDeviceAio, ...(blockDeviceCacheSet ? { cache } : {}) };
 }

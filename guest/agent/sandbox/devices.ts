@@ -6,7 +6,7 @@ import type { Device } from "../schema/agent.ts";
 import type { Linux } from "../schema/oci.ts";
 import { blockDeviceOf } from "../storage/drivers.ts";
 
-export const DEVICE_TYPES: readonly string[] = ["blk"];
+export const DEVICE_TYPES: readonly string[] = ["blk", "scsi"];
 
 /** Gives devices of the spec the numbers that they have in this guest. */
 export async function withDevices(

@@ -8,6 +8,7 @@ import type { Infer } from "../protobuf/field.ts";
 import type { Storage } from "../schema/agent.ts";
 import { checkGuestPath } from "./paths.ts";
 import { isBlockDevice, waitForBlockDevice } from "./pci.ts";
+import { isScsiAddress, waitForScsiDevice } from "./scsi.ts";
 
 export type StorageSpec = Infer<typeof Storage>;
 
@@ -22,6 +23,7 @@ const DEVICE_TIMEOUT_MS = 20_000;
 
 const drivers: Readonly<Record<string, Driver>> = {
   blk: mountBlock,
+  scsi: mountBlock,
   "virtio-fs": mountVirtioFs,
   ephemeral: mountEphemeral,
   local: makeLocal,
@@ -61,8 +63,9 @@ async function mountBlock(storage: StorageSpec, target: string): Promise<void> {
   await mountStorage({ ...storage, source }, target);
 }
 
-/** A PCI path, or a device that was there from the beginning. */
+/** A PCI path, a SCSI address, or a device that was there from the beginning. */
 export async function blockDeviceOf(source: string): Promise<string> {
+  if (isScsiAddress(source)) return waitForScsiDevice(source);
   if (!source.startsWith("/")) return waitForBlockDevice(source);
   if (/^\/dev\/[a-z0-9]+$/.test(source) && isBlockDevice(source)) return source;
   throw new AgentError(Status.notFound, `"${source.slice(0, 64)}" is no block device`);

@@ -31,10 +31,11 @@ export const QEMU_DEVICE_KEYS = {
     about: "Never give a container's root file system to the guest as a disk.",
     annotation: {},
   }),
-  blockDeviceDriver: accepted({
+  blockDeviceDriver: active({
     kind: choice("virtio-blk", "virtio-blk-pci", "virtio-scsi"),
     default: "virtio-blk",
-    about: "The kind of disk the guest sees.",
+    about:
+      "The kind of disk the guest sees. `virtio-scsi` puts all disks of a pod behind one controller, so that there can be tens of thousands; `virtio-blk` is quicker to plug in, and takes a place of its own for each, of which there are 62.",
     annotation: {},
   }),
   blockDeviceAio: active({

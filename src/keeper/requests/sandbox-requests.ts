@@ -46,7 +46,7 @@ export function sandboxRequests(context: KeeperContext): SandboxHandlers {
     attachDisk: async (params, descriptors) => {
       try {
         const disk = { ...params, descriptor: descriptors[0] ?? -1 };
-        return { source: (await guest.disks.attach(disk)).pciPath };
+        return await guest.disks.attach(disk);
       } finally {
         closeAll(descriptors);
       }

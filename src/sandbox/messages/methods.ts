@@ -65,6 +65,8 @@ export const METHODS = {
     params: v.strictObject({
       diskId: DiskIdentifier,
       readOnly: v.boolean(),
+      /** As what the guest sees it; default: virtio-blk. */
+      driver: v.optional(v.picklist(["virtio-blk", "virtio-scsi"])),
       /** How QEMU reads and writes it; Kata's words. */
       aio: v.optional(v.picklist(["threads", "native", "io_uring"])),
       cache: v.optional(v.strictObject({ direct: v.boolean(), noFlush: v.boolean() })),

@@ -15,11 +15,14 @@ export const ProcessIdentifier = v.union([v.literal(""), Identifier]);
 /** A disk of the pod: becomes part of a QEMU id, which must be short and plain. */
 export const DiskIdentifier = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,27}$/));
 
-/** Where the guest finds a disk: slots on the way from the root bus, as in "0a/00". */
+/**
+ * Where the guest finds a disk or a card: slots on the way from the root bus, as in "0a/00", or a
+ * target and unit on the SCSI bus, as in "0:1".
+ */
 export const DiskSource = v.pipe(
   v.string(),
   v.maxLength(32),
-  v.regex(/^[0-9a-f]{2}(\/[0-9a-f]{2}){0,3}$/),
+  v.regex(/^([0-9a-f]{2}(\/[0-9a-f]{2}){0,3}|\d{1,3}:\d{1,3})$/),
 );
 
 /** A whole number from 0 that JavaScript keeps exactly. */

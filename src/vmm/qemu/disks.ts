@@ -3,8 +3,9 @@ import { fstatSync, readFileSync } from "node:fs";
 import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import type { DiskSlot, DiskSlots } from "./disk-slots.ts";
 import type { QmpClient } from "./qmp/client.ts";
+import { type ScsiAddress, ScsiBus, scsiDisk, scsiSource } from "./scsi.ts";
+import { unplug } from "./unplug.ts";
 
-const UNPLUG_TIMEOUT_MS = 10_000;
 /** Sets of descriptors below this belong to the launch plan. */
 const FIRST_DESCRIPTOR_SET = 16;
 const ACCESS_MODE_MASK = 0o3;
@@ -17,6 +18,8 @@ export interface DiskRequest {
   /** Open for reading, or for both when not `readOnly`; QEMU gets a copy, the caller closes. */
   descriptor: number;
   readOnly: boolean;
+  /** As what the guest sees it; default: virtio-blk. */
+  driver?: "virtio-blk" | "virtio-scsi" | undefined;
   /** How QEMU reads and writes; default "threads". */
   aio?: "threads" | "native" | "io_uring" | undefined;
   /** Default: through the host's page cache, flushed when the guest says so. */
@@ -24,44 +27,48 @@ export interface DiskRequest {
 }
 
 interface AttachedDisk {
-  slot: DiskSlot;
+  place: DiskPlace;
   descriptorSet: number;
 }
+
+/** A slot of its own, or an address behind the SCSI controller. */
+type DiskPlace = { slot: DiskSlot } | { scsi: ScsiAddress };
 
 /** Disks that are plugged into a running machine, by descriptor alone. */
 export class Disks {
   readonly #qmp: QmpClient;
   readonly #slots: DiskSlots;
+  readonly #scsi: ScsiBus;
   readonly #attached = new Map<string, AttachedDisk>();
   #lastDescriptorSet = FIRST_DESCRIPTOR_SET - 1;
 
   constructor(qmp: QmpClient, slots: DiskSlots) {
     this.#qmp = qmp;
     this.#slots = slots;
+    this.#scsi = new ScsiBus(qmp, slots);
   }
 
   /**
-   * Plugs a disk in; the guest finds it at the returned PCI path a little later.
+   * Plugs a disk in; the guest finds it a little later, at the returned PCI path or SCSI address.
    * Errors: those of {@link QmpClient}, `VMM_SLOTS_EXHAUSTED`, `VMM_DISK_BUSY`, `VMM_DISK_ACCESS`,
    * `VMM_DISK_LOCKED`.
    */
-  async attach(request: DiskRequest): Promise<{ pciPath: string }> {
+  async attach(request: DiskRequest): Promise<{ source: string }> {
     const { diskId, descriptor, readOnly } = request;
     if (this.#attached.has(diskId)) {
       throw new MukonError("VMM_DISK_BUSY", `The pod has a disk "${diskId}" already.`);
     }
     checkAccess(descriptor, readOnly);
-    const disk = { slot: this.#slots.take(), descriptorSet: ++this.#lastDescriptorSet };
+    const place = await this.#takePlace(request);
+    const disk = { place, descriptorSet: ++this.#lastDescriptorSet };
     this.#attached.set(diskId, disk);
     try {
       await this.#qmp.addDescriptor(disk.descriptorSet, descriptor);
       await this.#qmp.execute("blockdev-add", blockNode(request, disk.descriptorSet));
       await this.#qmp.execute("device_add", {
-        driver: "virtio-blk-pci-non-transitional",
+        ...deviceAt(place),
         id: deviceName(diskId),
         drive: nodeName(diskId),
-        bus: disk.slot.bus,
-        addr: disk.slot.address,
         // A full disk of the host is the guest's error, not the end of its running.
         werror: "report",
         rerror: "report",
@@ -70,7 +77,12 @@ export class Disks {
       await this.#forget(diskId, disk);
       throw asLocked(error);
     }
-    return { pciPath: disk.slot.pciPath };
+    return { source: "slot" in place ? place.slot.pciPath : scsiSource(place.scsi) };
+  }
+
+  async #takePlace({ driver }: DiskRequest): Promise<DiskPlace> {
+    if (driver === "virtio-scsi") return { scsi: await this.#scsi.take() };
+    return { slot: this.#slots.take() };
   }
 
   /** Tells the guest what size the disk has now. Errors: `VMM_DISK_UNKNOWN`, {@link QmpClient}'s. */
@@ -82,13 +94,7 @@ export class Disks {
   /** Unplugs a disk: `VMM_DISK_UNKNOWN`, or `VMM_DISK_BUSY` when the guest does not let it go. */
   async detach(diskId: string): Promise<void> {
     const disk = this.#find(diskId);
-    const gone = this.#awaitUnplugged(diskId);
-    try {
-      await this.#qmp.execute("device_del", { id: deviceName(diskId) });
-      await gone.promise;
-    } finally {
-      gone.cancel();
-    }
+    await unplug(this.#qmp, { name: deviceName(diskId), what: `the disk "${diskId}"` });
     await this.#forget(diskId, disk);
   }
 
@@ -98,34 +104,22 @@ export class Disks {
     throw new MukonError("VMM_DISK_UNKNOWN", `The pod has no disk "${diskId}".`);
   }
 
-  #awaitUnplugged(diskId: string): { promise: Promise<void>; cancel: () => void } {
-    let cancel = (): void => {};
-    const promise = new Promise<void>((resolve, reject) => {
-      const stopListening = this.#qmp.onEvent(({ name, data }) => {
-        if (name === "DEVICE_DELETED" && data.device === deviceName(diskId)) resolve();
-      });
-      const timer = setTimeout(
-        () => reject(new MukonError("VMM_DISK_BUSY", `The guest keeps the disk "${diskId}".`)),
-        UNPLUG_TIMEOUT_MS,
-      );
-      cancel = () => {
-        stopListening();
-        clearTimeout(timer);
-      };
-    });
-    // The command itself may fail first; then nobody waits any more.
-    promise.catch(() => {});
-    return { promise, cancel };
-  }
-
   /** What was not made cannot be removed, which is no failure of its own. */
   async #forget(diskId: string, disk: AttachedDisk): Promise<void> {
     const ignore = (): void => {};
     await this.#qmp.execute("blockdev-del", { "node-name": nodeName(diskId) }).catch(ignore);
     await this.#qmp.execute("remove-fd", { "fdset-id": disk.descriptorSet }).catch(ignore);
     this.#attached.delete(diskId);
-    this.#slots.giveBack(disk.slot);
+    const { place } = disk;
+    if ("slot" in place) this.#slots.giveBack(place.slot);
+    else this.#scsi.giveBack(place.scsi);
   }
+}
+
+function deviceAt(place: DiskPlace): Record<string, unknown> {
+  if ("scsi" in place) return scsiDisk(place.scsi);
+  const { bus, address: addr } = place.slot;
+  return { driver: "virtio-blk-pci-non-transitional", bus, addr };
 }
 
 function blockNode(request: DiskRequest, descriptorSet: number): Record<string, unknown> {

@@ -27,7 +27,7 @@ test("Kata's own file is taken as it is: mukon's guest and programs, and one lis
     ([, key]) => key,
   );
   assert.deepEqual(listed, [
-    ...["rootfs_type", "vm_rootfs_driver", "block_device_driver"].map(inQemu),
+    ...["rootfs_type", "vm_rootfs_driver"].map(inQemu),
     ...["vhost_user_store_path", "valid_vhost_user_store_paths"].map(inQemu),
     ...["valid_file_mem_backends", "valid_entropy_sources", "disable_selinux"].map(inQemu),
     ...["name", "agent_name", "static_sandbox_resource_mgmt", "vfio_mode"].map(inRuntime),

@@ -8,6 +8,7 @@ import { DiskSlots } from "../../../src/vmm/qemu/disk-slots.ts";
 import { Disks } from "../../../src/vmm/qemu/disks.ts";
 import type { QmpClient } from "../../../src/vmm/qemu/qmp/client.ts";
 import type { QmpEvent } from "../../../src/vmm/qemu/qmp/messages.ts";
+import { ScsiBus, scsiSource } from "../../../src/vmm/qemu/scsi.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "mukon-disks-"));
 const path = join(directory, "disk");
@@ -49,12 +50,12 @@ function fakeQmp(failing = "") {
 test("a disk goes in by descriptor, and out again without a trace", async () => {
   const { qmp, commands, listeners } = fakeQmp();
   const disks = new Disks(qmp, new DiskSlots());
-  const { pciPath } = await disks.attach({
+  const { source } = await disks.attach({
     diskId: "layer0",
     descriptor: readOnly,
     readOnly: true,
   });
-  assert.equal(pciPath, "05/01");
+  assert.equal(source, "05/01");
   const node = commands.find(({ name }) => name === "blockdev-add")?.parameters;
   assert.equal(node?.["read-only"], true);
   await disks.detach("layer0");
@@ -62,6 +63,46 @@ test("a disk goes in by descriptor, and out again without a trace", async () => 
   assert.deepEqual(names.slice(-3), ["device_del", "blockdev-del", "remove-fd"]);
   assert.equal(listeners.size, 0);
   await assert.rejects(disks.detach("layer0"), { code: "VMM_DISK_UNKNOWN" });
+});
+
+test("SCSI disks are behind one controller, each at the next address, which is not used again soon", async () => {
+  const { qmp, commands } = fakeQmp();
+  const disks = new Disks(qmp, new DiskSlots());
+  const attach = (diskId: string, driver: "virtio-scsi" | "virtio-blk" = "virtio-scsi") =>
+    disks.attach({ diskId, descriptor: readOnly, readOnly: true, driver });
+  const both = await Promise.all([attach("a"), attach("b")]);
+  assert.deepEqual(both, [{ source: "0:0" }, { source: "0:1" }]);
+  await disks.detach("b");
+  assert.deepEqual(await attach("c"), { source: "0:2" });
+  assert.deepEqual(await attach("d", "virtio-blk"), { source: "05/02" });
+  const added = commands.filter(({ name }) => name === "device_add").map((one) => one.parameters);
+  assert.deepEqual(
+    added.map(({ driver, bus, lun }) => [driver, bus, lun]),
+    [
+      ["virtio-scsi-pci-non-transitional", "bridge0", undefined],
+      ["scsi-hd", "scsi.0", 0],
+      ["scsi-hd", "scsi.0", 1],
+      ["scsi-hd", "scsi.0", 2],
+      ["virtio-blk-pci-non-transitional", "bridge0", undefined],
+    ],
+  );
+});
+
+test("SCSI addresses are Kata's: 256 units on a target, and a controller that fails is tried again", async () => {
+  const { qmp } = fakeQmp();
+  const bus = new ScsiBus(qmp, new DiskSlots());
+  const first: string[] = [];
+  for (let count = 0; count < 258; count += 1) first.push(scsiSource(await bus.take()));
+  assert.deepEqual([first[0], first[255], first[256], first[257]], ["0:0", "0:255", "1:0", "1:1"]);
+  const slots = new DiskSlots();
+  const failing = new ScsiBus(fakeQmp("device_add").qmp, slots);
+  await assert.rejects(failing.take(), /device_add fails/);
+  await assert.rejects(failing.take(), /device_add fails/);
+  let free = 0;
+  assert.throws(() => {
+    for (;;) free = slots.take() === undefined ? free : free + 1;
+  });
+  assert.equal(free, 62, "a slot was lost");
 });
 
 test("how a disk is read and written is said to QEMU; so is that it has grown", async () => {
