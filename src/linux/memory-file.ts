@@ -6,6 +6,7 @@ import {
   ftruncateSync,
   openSync,
   readSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { SystemCallError, systemCall } from "./system-call.ts";
@@ -32,9 +33,18 @@ const fcntl = systemCall("int fcntl(int fd, int command, int argument)");
  * descriptor may read it, also by its path in /proc.
  */
 export function sealedCopy(sourceFd: number, name: string): number {
+  return sealed(name, (fd) => copyAll(sourceFd, fd));
+}
+
+/** The same of bytes. */
+export function sealedFile(data: Buffer, name: string): number {
+  return sealed(name, (fd) => writeFileSync(fd, data));
+}
+
+function sealed(name: string, fill: (fd: number) => void): number {
   const fd = createMemoryFile(name);
   try {
-    copyAll(sourceFd, fd);
+    fill(fd);
     fchmodSync(fd, 0o444);
     fcntl(fd, F_ADD_SEALS, ALL_SEALS);
     return openSync(`/proc/self/fd/${fd}`, "r");

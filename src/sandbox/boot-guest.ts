@@ -68,7 +68,7 @@ export async function bootGuest(
   machine: Machine,
   { pod, loss }: { pod: Pod; loss: Loss },
 ): Promise<void> {
-  const { stages, configuration, extraMemoryMib } = draft;
+  const { stages, configuration, growth } = draft;
   const isClone = machine.template !== undefined;
   const { accelerator } = machine.description;
   const bootTimeoutMs = configuration.agent.dialTimeout * 1000 || BOOT_TIMEOUT_MS[accelerator];
@@ -76,7 +76,11 @@ export async function bootGuest(
     ? Math.min(CLONE_TIMEOUT_MS[accelerator], bootTimeoutMs)
     : bootTimeoutMs;
   await stages.run(isClone ? "clone" : "boot", async () => {
-    const boot = pod.keeper.boot({ timeoutMs, isClone, extraMemoryMib: extraMemoryMib ?? 0 });
+    const boot = pod.keeper.boot({
+      ...{ timeoutMs, isClone },
+      extraMemoryMib: growth?.memoryMib ?? 0,
+      extraVcpus: growth?.vcpus ?? 0,
+    });
     try {
       stages.add((await unlessLost(boot, loss)).stages);
     } catch (error) {

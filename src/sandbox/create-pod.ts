@@ -22,7 +22,7 @@ import {
 import { OwnedDescriptors } from "./owned-descriptors.ts";
 import type { Pod } from "./pod.ts";
 import { killOwn, openPodJournal, tearDownOwn } from "./pod-journal.ts";
-import { divideMemory } from "./pod-memory.ts";
+import { divideSize, type Growth } from "./pod-size.ts";
 import { Stages } from "./stages.ts";
 import { noteFailure } from "./template/failures.ts";
 import { findTemplate } from "./template/find.ts";
@@ -78,7 +78,7 @@ interface Attempt {
   key: string;
   stages: Stages;
   loaded: LoadedConfiguration;
-  extraMemoryMib: number;
+  growth: Growth;
   mayClone: boolean;
 }
 
@@ -91,11 +91,9 @@ interface Attempt {
 export async function createPod(request: PodRequest): Promise<Pod> {
   const stages = new Stages();
   const key = sandboxKey(request);
-  const { applied: loaded, extraMemoryMib } = await stages.run("configuration", () =>
-    configure(request),
-  );
+  const { applied: loaded, growth } = await stages.run("configuration", () => configure(request));
   const mayClone = mayUseTemplate(loaded);
-  const attempt: Attempt = { request, key, stages, loaded, extraMemoryMib, mayClone };
+  const attempt: Attempt = { request, key, stages, loaded, growth, mayClone };
   try {
     return await tryPod(attempt);
   } catch (error) {
@@ -127,14 +125,14 @@ class FailedClone extends MukonError {
   }
 }
 
-async function configure(request: PodRequest): Promise<ReturnType<typeof divideMemory>> {
+async function configure(request: PodRequest): Promise<ReturnType<typeof divideSize>> {
   const loaded = await loadConfiguration({
     path: request.configurationPath,
     text: request.configurationText,
   });
   const applied = applyAnnotations(loaded, request.annotations, request.sizing);
   for (const warning of applied.warnings) request.log.warn(warning);
-  return divideMemory(loaded, applied);
+  return divideSize(loaded, applied);
 }
 
 async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise<Pod> {
@@ -174,7 +172,7 @@ async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise
 }
 
 async function beginDraft(attempt: Attempt): Promise<MachineDraft> {
-  const { request, key, stages, loaded, extraMemoryMib, mayClone } = attempt;
+  const { request, key, stages, loaded, growth, mayClone } = attempt;
   const { id, namespace, bundle, socketPath, log } = request;
   const cgroupPath = podCgroupPath(request.cgroupsPath ?? "");
   const journal = await stages.run("journal", () => openPodJournal(key));
@@ -183,7 +181,7 @@ async function beginDraft(attempt: Attempt): Promise<MachineDraft> {
   const cgroup =
     cgroupPath === undefined ? undefined : PodCgroup.make({ path: cgroupPath, journal, log });
   return {
-    ...{ key, journal, stages, log, cgroup, extraMemoryMib },
+    ...{ key, journal, stages, log, cgroup, growth },
     configuration: loaded.configuration,
     descriptors: new OwnedDescriptors(),
     isSharing: request.isSharing ?? false,

@@ -16,6 +16,7 @@ import { keeperLaunch } from "./keeper.ts";
 import { launchVerified } from "./launch-verified.ts";
 import { networkHolderLaunch } from "./network-holder.ts";
 import type { OwnedDescriptors } from "./owned-descriptors.ts";
+import type { Growth } from "./pod-size.ts";
 import { makePodSockets, type PodSockets } from "./pod-sockets.ts";
 import type { Stages } from "./stages.ts";
 import type { MachineDescription } from "./template/inputs.ts";
@@ -37,10 +38,10 @@ export interface MachineDraft {
   cgroup?: PodCgroup | undefined;
   /** Files may be shared with its guest: the memory must be its own, which virtiofsd is given. */
   isSharing?: boolean;
-  /** Memory that the guest gets once it runs. */
-  extraMemoryMib?: number;
   /** It has a network namespace that others are to find, and change, by a process in it. */
   isNetworkHeld?: boolean;
+  /** What the guest gets once it runs; none: it has all. */
+  growth?: Growth;
   /** Finds what to clone the machine from; none: it is booted. */
   findTemplate?: (machine: MachineDescription) => OpenTemplate | undefined;
   /** Key of the template that was found. */

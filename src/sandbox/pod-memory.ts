@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import { totalmem } from "node:os";
-import { podSize } from "../config/annotations/sizing.ts";
-import type { LoadedConfiguration } from "../config/origin.ts";
 
 const BYTES_PER_MIB = 1024 * 1024;
 const MIB_PER_GIB = 1024;
@@ -43,25 +41,4 @@ export function podMemory(options: {
 export function mostMemoryMib(): number {
   const hostMib = Math.ceil(totalmem() / BYTES_PER_MIB / MIB_PER_GIB) * MIB_PER_GIB;
   return Math.min(hostMib, MOST_MIB);
-}
-
-/**
- * The configuration of a pod with the size that its machine begins with as `defaultMemory`.
- * `loaded` is that of the files alone, `applied` has the pod's own size.
- */
-export function divideMemory(
-  loaded: LoadedConfiguration,
-  applied: LoadedConfiguration,
-): { applied: LoadedConfiguration; extraMemoryMib: number } {
-  const { hypervisor } = applied.configuration;
-  // It is no clone, and its memory is all of the same kind when it has it from the start.
-  if (hypervisor.qemu.enableHugepages) return { applied, extraMemoryMib: 0 };
-  const { baseMib, extraMib } = podMemory({
-    configuredMib: podSize(loaded.configuration.hypervisor.qemu, {}, {}).memoryMib,
-    wantedMib: hypervisor.qemu.defaultMemory,
-    mostMib: mostMemoryMib(),
-  });
-  const qemu = { ...hypervisor.qemu, defaultMemory: baseMib };
-  const configuration = { ...applied.configuration, hypervisor: { ...hypervisor, qemu } };
-  return { applied: { ...applied, configuration }, extraMemoryMib: extraMib };
 }

@@ -8,15 +8,18 @@ import { qemuJail } from "../host/jail/program-jail.ts";
 import type { Jail } from "../host/jail/types.ts";
 import { kvmGroup, kvmNode, openKvmNode, statNode } from "../host/launcher/kvm-group.ts";
 import type { ConfinedLaunch } from "../host/launcher/types.ts";
+import { sealedFile } from "../linux/memory-file.ts";
 import { runRoot } from "../linux/paths.ts";
 import { type ProbeResult, probeAccelerator } from "../vmm/qemu/accelerator-probe.ts";
 import { type KvmAccess, needsKvmGroup } from "../vmm/qemu/kvm-access.ts";
 import type { Accelerator, QemuLaunchInput } from "../vmm/qemu/launch-input.ts";
-import { planQemuLaunch } from "../vmm/qemu/launch-plan.ts";
+import { mostVcpusOf, planQemuLaunch } from "../vmm/qemu/launch-plan.ts";
+import { processorTable } from "../vmm/qemu/processor-table.ts";
 import type { GuestFiles } from "./guest-files.ts";
 import type { GuestMemory } from "./guest-memory.ts";
 import type { OwnedDescriptors } from "./owned-descriptors.ts";
 import { mostMemoryMib } from "./pod-memory.ts";
+import { mostVcpus } from "./pod-size.ts";
 
 type QemuSettings = Configuration["hypervisor"]["qemu"];
 
@@ -86,7 +89,7 @@ export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
   const user = vmmUser(settings, identity);
   const open = (path: string): number =>
     request.descriptors.own(openForVmm(path, { gid: user.gid }));
-  const slots = {
+  const files = {
     ...request.sockets,
     kernel: open(request.files.kernelPath),
     initrd: open(request.files.initrdPath),
@@ -95,8 +98,11 @@ export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
     state: request.state ?? -1,
     kvm: isKvmGiven(virtualization) ? request.descriptors.own(openKvmNode()) : -1,
   };
+  const machine = machineInput(settings, virtualization, fstatSync(files.image).size);
+  const table = sealedFile(processorTable(mostVcpusOf(machine)), "processors");
+  const slots = { ...files, processors: request.descriptors.own(table) };
   const plan = planQemuLaunch({
-    ...machineInput(settings, virtualization, fstatSync(slots.image).size),
+    ...machine,
     name: request.name,
     isClone: request.state !== undefined,
     memory: request.memory.kind,
@@ -138,6 +144,7 @@ export function machineInput(
     accelerator,
     kvmAccess,
     vcpus: settings.defaultVcpus,
+    mostVcpus: mostVcpus(settings.defaultMaxvcpus),
     memoryMib: settings.defaultMemory,
     hotplugMemoryMib: mostMemoryMib(),
     imageSizeBytes,

@@ -29,10 +29,10 @@ export async function onlineCpusAndMemory(request: {
   cpuOnly: boolean;
 }): Promise<void> {
   const deadline = Date.now() + TIMEOUT_MS;
-  let online = onlineAll(CPU_DIRECTORY, /^cpu\d+$/);
+  let online = onlineProcessors(request.nbCpus);
   while (online < request.nbCpus && Date.now() < deadline) {
     await delay(POLL_MS);
-    online = onlineAll(CPU_DIRECTORY, /^cpu\d+$/);
+    online = onlineProcessors(request.nbCpus);
   }
   if (online < request.nbCpus) {
     throw new AgentError(
@@ -41,19 +41,43 @@ export async function onlineCpusAndMemory(request: {
     );
   }
   if (request.cpuOnly) return;
-  onlineAll(MEMORY_DIRECTORY, /^memory\d+$/);
+  for (const block of numbered(MEMORY_DIRECTORY, "memory")) switchOn(block);
   limitContainersMemory();
 }
 
-/** @returns how many are online; what has no switch cannot be switched off */
-function onlineAll(directory: string, pattern: RegExp): number {
+/**
+ * Switches processors on, by their numbers, until so many are in use: there may be others that the
+ * kernel knows of, but that are not there, and whose start it waits for in vain.
+ * @returns how many are in use
+ */
+function onlineProcessors(wanted: number): number {
   let count = 0;
-  for (const name of readdirSync(directory).filter((entry) => pattern.test(entry))) {
-    const file = join(directory, name, "online");
-    if (readField(file) === "0") writeFileSync(file, "1");
+  const processors = numbered(CPU_DIRECTORY, "cpu");
+  for (const one of processors) if (isOn(one)) count += 1;
+  for (const one of processors) {
+    if (count >= wanted) break;
+    if (isOn(one)) continue;
+    switchOn(one);
     count += 1;
   }
   return count;
+}
+
+/** What has no switch cannot be switched off. */
+function isOn(directory: string): boolean {
+  return readField(join(directory, "online")) !== "0";
+}
+
+function switchOn(directory: string): void {
+  if (!isOn(directory)) writeFileSync(join(directory, "online"), "1");
+}
+
+/** Directories such as `cpu3`, in the order of their numbers. */
+function numbered(directory: string, kind: string): string[] {
+  return readdirSync(directory)
+    .filter((name) => name.startsWith(kind) && /^\d+$/.test(name.slice(kind.length)))
+    .sort((one, other) => Number(one.slice(kind.length)) - Number(other.slice(kind.length)))
+    .map((name) => join(directory, name));
 }
 
 export function addMemory(addresses: readonly bigint[]): void {

@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { readField, readKeys } from "../cgroup/control.ts";
 import { CGROUP_ROOT } from "../cgroup/layout.ts";
 
+/** Columns of /proc/stat (proc_stat(5)). */
+const TIMES = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
+
 /** Prometheus' text format: a few gauges about the guest as a whole. */
 export function metricsText(): string {
   const memory = process.memoryUsage();
@@ -12,6 +15,7 @@ export function metricsText(): string {
     gauge("kata_guest_uptime_seconds", "Seconds since the guest's kernel started.", uptime()),
     gauge("kata_guest_load1", "Load average over one minute.", loadavg()[0] ?? 0),
     ...memoryGauges(readField("/proc/meminfo")),
+    ...processorTimes(readField("/proc/stat")),
     ...containerGauges(),
   ].join("");
 }
@@ -29,6 +33,20 @@ export function memoryGauges(meminfo: string): string[] {
       kilobytes * 1024,
     );
   });
+}
+
+/** Of the processors that are in use, in the kernel's ticks. */
+export function processorTimes(stat: string): string[] {
+  const name = "kata_guest_cpu_time";
+  const lines = stat.split("\n").flatMap((line) => {
+    const [, cpu, rest = ""] = /^cpu(\d+) (.*)$/.exec(line) ?? [];
+    if (cpu === undefined) return [];
+    const times = rest.trim().split(/\s+/);
+    return TIMES.map(
+      (item, index) => `${name}{cpu="${cpu}",item="${item}"} ${times[index] ?? 0}\n`,
+    );
+  });
+  return [`# HELP ${name} Time of each processor.\n# TYPE ${name} gauge\n`, ...lines];
 }
 
 function containerGauges(): string[] {

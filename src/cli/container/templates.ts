@@ -6,7 +6,7 @@ import type { LoadedConfiguration } from "../../config/origin.ts";
 import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import { createLogger, type Logger } from "../../logging/logger.ts";
 import { tearDownOwn } from "../../sandbox/pod-journal.ts";
-import { divideMemory } from "../../sandbox/pod-memory.ts";
+import { divideSize } from "../../sandbox/pod-size.ts";
 import {
   buildTemplate,
   keyFor,
@@ -94,7 +94,7 @@ async function configurationFor(options: BuildTemplateOptions): Promise<Configur
     },
   );
   // What a pod has beyond the configured size is plugged into a clone of the same template.
-  if (mayUseTemplate(applied)) return divideMemory(loaded, applied).applied.configuration;
+  if (mayUseTemplate(applied)) return divideSize(loaded, applied).applied.configuration;
   throw new MukonError("TEMPLATE_REFUSED", `No pod would use it: ${whyNone(applied)}.`, {
     hint: "See where the setting comes from: mukon config show --origin",
   });

@@ -16,6 +16,8 @@ export const VMM_CODES = {
   VMM_DISK_ACCESS: "The descriptor of a disk is open for more, or less, than the disk may do.",
   VMM_STATE_FAILED: "The state of a virtual machine could not be saved, or not be loaded.",
   VMM_MEMORY_REFUSED: "The guest did not take the memory that was added to it.",
+  VMM_PROCESSORS_REFUSED:
+    "The machine or its guest did not take the processors that were added to it.",
   HUGE_PAGES_UNAVAILABLE: "The host has not the huge pages that a guest's memory is to be made of.",
   ACCELERATOR_UNAVAILABLE: "The accelerator that was asked for does not run a guest on this host.",
 } as const;

@@ -16,6 +16,7 @@ import { loadMachineState, saveMachineState } from "../../vmm/qemu/machine-state
 import { QmpClient } from "../../vmm/qemu/qmp/client.ts";
 import { attachSharedFs, type SharedFsOptions } from "../../vmm/qemu/shared-fs.ts";
 import { addMemory } from "./add-memory.ts";
+import { addProcessors } from "./add-processors.ts";
 import { ConsoleRing, followConsole } from "./console-ring.ts";
 import { guestError } from "./guest-error.ts";
 
@@ -62,18 +63,20 @@ export class Guest {
 
   /**
    * Lets the machine run, a clone when its state is there, waits for the agent, and gives the guest
-   * the memory that it does not begin with. Errors: `GUEST_BOOT_FAILED`, whose details have
+   * the processors and the memory that it does not begin with. Errors: `GUEST_BOOT_FAILED`, whose details have
    * the `stage` and the `consoleTail`.
    */
   async boot(
     timeoutMs: number,
-    options: { isClone: boolean; extraMemoryMib: number },
+    options: { isClone: boolean; extraMemoryMib: number; extraVcpus: number },
   ): Promise<Step[]> {
     const deadline = performance.now() + timeoutMs;
     const left = (): number => Math.max(1, Math.ceil(deadline - performance.now()));
     const restore = (): Promise<void> =>
       loadMachineState(this.#qmp, { inheritedDescriptor: STATE_DESCRIPTOR, timeoutMs: left() });
-    const mib = options.extraMemoryMib;
+    const { extraMemoryMib: mib, extraVcpus: count } = options;
+    const processors = (): Promise<void> =>
+      addProcessors({ qmp: this.#qmp, agent: this.agent }, { count, timeoutMs: left() });
     const memory = (): Promise<void> =>
       addMemory({ qmp: this.#qmp, agent: this.agent }, { mib, timeoutMs: left() });
     const steps: [string, () => Promise<unknown>][] = [
@@ -81,6 +84,7 @@ export class Guest {
       ...(options.isClone ? [["restore", restore] as [string, () => Promise<void>]] : []),
       ["start", () => this.#qmp.execute("cont", {}, { timeoutMs: left() })],
       ["agent", () => this.agent.check({ timeoutMs: left() })],
+      ...(count === 0 ? [] : [["processors", processors] as [string, () => Promise<void>]]),
       ...(mib === 0 ? [] : [["memory", memory] as [string, () => Promise<void>]]),
     ];
     const done = new Steps();

@@ -26,10 +26,11 @@ type SandboxHandlers = Pick<
 export function sandboxRequests(context: KeeperContext): SandboxHandlers {
   const { guest } = context;
   return {
-    boot: async ({ timeoutMs, isClone, extraMemoryMib }) => ({
+    boot: async ({ timeoutMs, isClone, extraMemoryMib, extraVcpus }) => ({
       stages: await guest.boot(timeoutMs, {
         isClone: isClone ?? false,
         extraMemoryMib: extraMemoryMib ?? 0,
+        extraVcpus: extraVcpus ?? 0,
       }),
     }),
     saveState: async ({ timeoutMs }, descriptors) => {

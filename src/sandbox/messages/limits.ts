@@ -37,3 +37,4 @@ export const KEEPER_DESCRIPTORS = {
 
 /** Most memory that a guest gets after its start, in MiB: a tebibyte. */
 export const MAX_EXTRA_MEMORY_MIB = 1024 * 1024;
+export const MAX_EXTRA_VCPUS = 1024;

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as v from "valibot";
-import { MAX_EXTRA_MEMORY_MIB, MAX_LAYERS, MAX_VOLUME_PART_BYTES, MAX_VOLUMES } from "./limits.ts";
+import {
+  MAX_EXTRA_MEMORY_MIB,
+  MAX_EXTRA_VCPUS,
+  MAX_LAYERS,
+  MAX_VOLUME_PART_BYTES,
+  MAX_VOLUMES,
+} from "./limits.ts";
 import { Card, Network } from "./network.ts";
 import {
   Count,
@@ -46,6 +52,8 @@ export const METHODS = {
       isClone: v.optional(v.boolean()),
       /** Memory to be plugged in once the guest runs. */
       extraMemoryMib: v.optional(range(0, MAX_EXTRA_MEMORY_MIB)),
+      /** Processors, likewise. */
+      extraVcpus: v.optional(range(0, MAX_EXTRA_VCPUS)),
     }),
     result: v.strictObject({ stages: Stages }),
   },

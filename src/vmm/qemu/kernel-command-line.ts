@@ -20,6 +20,11 @@ const BASE = [
 ];
 
 export interface KernelCommandLineOptions {
+  /**
+   * How many processors the kernel starts by itself, of a machine that has a table of all that it can
+   * have (`processor-table.ts`). Of the two tables that are there then it reads the second, which is ours.
+   */
+  vcpus?: number;
   /** The user's own words; last, since the last of a kind wins. */
   kernelParams?: string;
   /** Kernel and agent speak up on the console. */
@@ -29,5 +34,7 @@ export interface KernelCommandLineOptions {
 /** The guest kernel's command line. */
 export function kernelCommandLine(options: KernelCommandLineOptions = {}): string {
   const talk = options.isDebug === true ? ["debug", "agent.log=debug"] : ["quiet"];
-  return [...BASE, ...talk, (options.kernelParams ?? "").trim()].join(" ").trim();
+  const processors =
+    options.vcpus === undefined ? [] : ["acpi_apic_instance=2", `maxcpus=${options.vcpus}`];
+  return [...BASE, ...processors, ...talk, (options.kernelParams ?? "").trim()].join(" ").trim();
 }

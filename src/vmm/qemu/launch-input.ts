@@ -13,14 +13,19 @@ const OptionList = v.pipe(
     /^$|^[+-]?[A-Za-z0-9_.-]+(=[A-Za-z0-9_.:-]+)?(,[+-]?[A-Za-z0-9_.-]+(=[A-Za-z0-9_.:-]+)?)*$/,
   ),
 );
+/** The numbers of their interrupt controllers have 8 bits, of which the machine keeps some. */
+export const MOST_VCPUS = 240;
 const MIB_PER_TIB = 1024 * 1024;
 const TWO_MIB = 2 * 1024 * 1024;
+
+const Vcpus = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_VCPUS));
 
 const LaunchInput = v.object({
   qemuPath: v.pipe(v.string(), v.startsWith("/")),
   accelerator: v.picklist(["kvm", "tcg"]),
   kvmAccess: v.optional(v.picklist(["descriptor", "group"]), "group"),
-  vcpus: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(240)),
+  vcpus: Vcpus,
+  mostVcpus: v.optional(Vcpus, 1),
   memoryMib: v.pipe(v.number(), v.integer(), v.minValue(128), v.maxValue(4 * MIB_PER_TIB)),
   hotplugMemoryMib: v.optional(
     v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MIB_PER_TIB)),
@@ -46,6 +51,8 @@ const LaunchInput = v.object({
  *
  * - `qemuPath`: absolute path of the program.
  * - `kvmAccess`: KVM's node comes as a descriptor, or QEMU opens it itself; nothing without KVM.
+ * - `mostVcpus`: how many processors the machine can have once others are plugged in; what is less than
+ *   `vcpus` stands for as many.
  * - `hotplugMemoryMib`: how much memory can be plugged in while the guest runs, at once.
  * - `imageSizeBytes`: of the guest image, a multiple of 2 MiB (virtio-pmem maps huge pages).
  * - `name`: shown in the process list, so nothing secret.

@@ -3,7 +3,10 @@ import { kernelCommandLine } from "./kernel-command-line.ts";
 import { type CheckedLaunchInput, checkLaunchInput, type QemuLaunchInput } from "./launch-input.ts";
 import { CONFINED_ARGUMENTS, MEMORY_ID, machineArguments } from "./machine.ts";
 
-/** What a descriptor of QEMU is: a connected socket, the guest's memory, a file to read, KVM. */
+/**
+ * What a descriptor of QEMU is: a connected socket, the guest's memory, a file to read, KVM.
+ * `processors` is a table of as many as {@link mostVcpusOf} says.
+ */
 export type DescriptorSlot =
   | "qmp"
   | "agent"
@@ -12,6 +15,7 @@ export type DescriptorSlot =
   | "initrd"
   | "image"
   | "memory"
+  | "processors"
   | "state"
   | "kvm";
 
@@ -35,6 +39,7 @@ const DESCRIPTORS: readonly DescriptorSlot[] = [
   "initrd",
   "image",
   "memory",
+  "processors",
 ];
 /** Where a clone finds the state that it is to be filled with. */
 export const STATE_DESCRIPTOR = FIRST_DESCRIPTOR + DESCRIPTORS.length;
@@ -65,6 +70,7 @@ export function planQemuLaunch(input: QemuLaunchInput): LaunchPlan {
     ...(isKvmGiven ? (["kvm"] as const) : []),
   ];
   const kvm = FIRST_DESCRIPTOR + descriptors.indexOf("kvm");
+  const mostVcpus = mostVcpusOf(checked);
   const argv = [
     checked.qemuPath,
     ...["-name", `${checked.name},debug-threads=on`, "-S"],
@@ -75,7 +81,8 @@ export function planQemuLaunch(input: QemuLaunchInput): LaunchPlan {
       hasMemoryObject: true,
       kvmDevice: isKvmGiven ? `/dev/fdset/${KVM_SET}` : undefined,
     }),
-    ...["-smp", `${checked.vcpus},sockets=1,cores=${checked.vcpus},threads=1`],
+    ...["-smp", `${checked.vcpus},maxcpus=${mostVcpus},sockets=1,cores=${mostVcpus},threads=1`],
+    ...["-acpitable", `file=${path("processors")}`],
     ...["-m", `size=${checked.memoryMib}M,slots=${MEMORY_SLOTS},maxmem=${mostMib}M`],
     ...memoryArguments(checked),
     ...["-kernel", path("kernel"), "-initrd", path("initrd")],
@@ -87,6 +94,11 @@ export function planQemuLaunch(input: QemuLaunchInput): LaunchPlan {
     ...(checked.isClone ? ["-incoming", "defer"] : []),
   ];
   return { argv, descriptors };
+}
+
+/** How many processors the machine can have. */
+export function mostVcpusOf({ vcpus, mostVcpus = 1 }: QemuLaunchInput): number {
+  return Math.max(vcpus, mostVcpus);
 }
 
 /**

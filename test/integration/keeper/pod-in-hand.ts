@@ -4,11 +4,12 @@ import { closeSync, openSync, statSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { socketPair } from "../../../src/linux/descriptors.ts";
-import { sizedMemory } from "../../../src/linux/memory-file.ts";
+import { sealedFile, sizedMemory } from "../../../src/linux/memory-file.ts";
 import { KeeperClient } from "../../../src/sandbox/keeper-client.ts";
 import type { KeeperEvent } from "../../../src/sandbox/messages/events.ts";
 import type { QemuLaunchInput } from "../../../src/vmm/qemu/launch-input.ts";
 import { planQemuLaunch } from "../../../src/vmm/qemu/launch-plan.ts";
+import { processorTable } from "../../../src/vmm/qemu/processor-table.ts";
 
 const QEMU = "/usr/bin/qemu-system-x86_64";
 const VMM_ID = 1_879_113_729;
@@ -53,6 +54,7 @@ export function startPod(options: PodOptions): PodInHand {
       name: "guest-memory",
       owner: { uid: VMM_ID, gid: VMM_ID },
     }),
+    sealedFile(processorTable(2), "processors"),
   );
   const output = { vmm: "", keeper: "" };
   const vmm = startAs(VMM_ID, plan.argv, [

@@ -99,7 +99,9 @@ for (const [what, { name, damage }] of Object.entries(DAMAGES)) {
 }
 
 test("a template with the state of a machine with other processors costs a boot, and is dropped", async () => {
-  const other = readFileSync(statePath(await world.build("--cpus", "2")));
+  world.configure({ "hypervisor.qemu": { default_memory: 512, default_vcpus: 2 } });
+  const other = readFileSync(statePath(await world.build()));
+  world.configure({ "hypervisor.qemu": { default_memory: 512 } });
   const key = await wholeTemplate();
   forge(key, "state", () => other);
   const pod = await world.start("pod", SLEEP);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { listTemplates } from "../../../src/sandbox/template/store.ts";
 import { mukon } from "../../support/mukon.ts";
@@ -11,6 +12,8 @@ const EXTRA_MIB = 1024;
 const LEAST_SHARE = 0.9;
 /** More than there is without the further memory. */
 const USED_MIB = MEMORY_MIB + 100;
+/** More than this host may have. */
+const MOST_VCPUS = 4;
 const SLEEP = ["busybox", "sleep", "1000"];
 
 let world: TemplateWorld;
@@ -46,6 +49,34 @@ for (const [way, isCloned] of [
   });
 }
 
+for (const [way, isCloned] of [
+  ["that is a clone of the same template", true],
+  ["that boots", false],
+] as const) {
+  test(`a pod with more processors ${way} uses just as many as it was given`, async () => {
+    world.configure({
+      "hypervisor.qemu": { default_memory: MEMORY_MIB, default_maxvcpus: MOST_VCPUS },
+      factory: { enable_template: isCloned },
+    });
+    if (isCloned) {
+      const most = await world.build();
+      assert.equal(await world.build("--cpus", "2"), most);
+    }
+    // Two beside the one that the guest has for itself.
+    const pod = await world.start("large", ["--cpus", "2", ...SLEEP]);
+    assert.equal(pod.state.template !== undefined, isCloned);
+    assert.equal(await inPod("nproc"), "3");
+    assert.equal(await inPod("grep -c ^processor /proc/cpuinfo"), "3");
+    assert.equal(await inPod("cat /sys/devices/system/cpu/online"), "0-2");
+    // Both have something to do at once, so nobody waits for a processor that is not there.
+    const work = "for i in 1 2 3; do (sha256sum /bin/busybox >/dev/null) & done; wait; echo done";
+    assert.equal(await inPod(work), "done");
+    assert.equal(threadsOf(pod.state.processes.vmm?.pid), 3);
+    await mukon(["rm", "--force", "large"]);
+    await world.assertNothingLeft();
+  });
+}
+
 test("a smaller pod begins with what it has, without a template that is too large for it", async () => {
   world.configure({
     "hypervisor.qemu": { default_memory: MEMORY_MIB, enable_annotations: ["default_memory"] },
@@ -57,6 +88,13 @@ test("a smaller pod begins with what it has, without a template that is too larg
   assert.ok(Number(/\d+/.exec(total.stdout)?.[0]) / 1024 < MEMORY_MIB / 2);
   assert.deepEqual(listTemplates(), [key]);
 });
+
+/** How many processors the VMM has: threads, which QEMU names. */
+function threadsOf(pid: number | undefined): number {
+  const tasks = `/proc/${pid}/task`;
+  const names = readdirSync(tasks).map((id) => readFileSync(`${tasks}/${id}/comm`, "utf8"));
+  return names.filter((name) => /^CPU \d+\/(TCG|KVM)$/.test(name.trim())).length;
+}
 
 async function inPod(script: string): Promise<string> {
   const { code, stdout, stderr } = await mukon(["exec", "large", "sh", "-c", script]);

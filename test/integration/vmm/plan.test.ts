@@ -6,10 +6,11 @@ import { Socket } from "node:net";
 import { after, test } from "node:test";
 import { openGuest } from "../../../guest/image/open.ts";
 import { socketPair } from "../../../src/linux/descriptors.ts";
-import { sizedMemory } from "../../../src/linux/memory-file.ts";
+import { sealedFile, sizedMemory } from "../../../src/linux/memory-file.ts";
 import { DiskSlots } from "../../../src/vmm/qemu/disk-slots.ts";
 import { Disks } from "../../../src/vmm/qemu/disks.ts";
 import { planQemuLaunch } from "../../../src/vmm/qemu/launch-plan.ts";
+import { processorTable } from "../../../src/vmm/qemu/processor-table.ts";
 import { QmpClient } from "../../../src/vmm/qemu/qmp/client.ts";
 import { whyNoGuest } from "../guest/skip.ts";
 
@@ -39,6 +40,7 @@ async function startStopped(imageDriver: "virtio-pmem" | "virtio-blk") {
   );
   const owner = { uid: NOBODY, gid: NOBODY };
   files.push(sizedMemory(MEMORY_MIB * 1024 * 1024, { name: "guest-memory", owner }));
+  files.push(sealedFile(processorTable(1), "processors"));
   const child = spawn(
     "setpriv",
     [

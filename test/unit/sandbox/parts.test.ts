@@ -140,7 +140,7 @@ test("the VMM is launched as the pod's user, in no group without KVM; as root on
   assert.equal(launch.jail, request.jail);
   assert.equal(launch.isRootAllowed, false);
   assert.deepEqual(launch.stdio.slice(0, 6), ["ignore", "ignore", "pipe", 100, 101, 102]);
-  assert.equal(launch.stdio.at(-1), 103);
+  assert.equal(launch.stdio.at(-2), 103);
   const byDescriptor = { accelerator: "kvm", kvmAccess: "descriptor" } as const;
   process.env.MUKON_KVM_NODE = "/dev/null";
   const onKvm = vmmLaunch({ ...request, settings: qemu, virtualization: byDescriptor });

@@ -50,6 +50,7 @@ test("every part of the machine makes another key", () => {
     ...[
       { defaultMemory: 777 },
       { defaultVcpus: 3 },
+      { defaultMaxvcpus: 7 },
       { kernelParams: "x=1" },
       { cpuFeatures: "+x" },
       { machineAccelerators: "hpet=off" },

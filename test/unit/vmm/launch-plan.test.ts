@@ -105,6 +105,20 @@ test("KVM comes as a descriptor where QEMU takes it so, behind all that was ther
   assert.deepEqual(emulated, planQemuLaunch(INPUT));
 });
 
+test("a machine has room for the processors that it may get, and begins with those that it has", () => {
+  for (const [vcpus, mostVcpus, room] of [
+    [1, 8, 8],
+    [4, 2, 4],
+  ] as const) {
+    const { argv, descriptors } = planQemuLaunch({ ...INPUT, vcpus, mostVcpus });
+    const smp = `${vcpus},maxcpus=${room},sockets=1,cores=${room},threads=1`;
+    assert.equal(optionValue(argv, "-smp"), smp);
+    const number = 3 + descriptors.indexOf("processors");
+    assert.equal(optionValue(argv, "-acpitable"), `file=/proc/self/fd/${number}`);
+    assert.match(optionValue(argv, "-append"), new RegExp(` maxcpus=${vcpus} `));
+  }
+});
+
 test("debugging makes kernel and agent talk", () => {
   assert.match(optionValue(planQemuLaunch(INPUT).argv, "-append"), / quiet$/);
   const debug = optionValue(planQemuLaunch({ ...INPUT, isDebug: true }).argv, "-append");
