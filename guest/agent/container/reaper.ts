@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readFileSync } from "node:fs";
+import { warn } from "../log.ts";
 import { exitCodeOf, reap } from "../native/process.ts";
+import { lookAtStray } from "./stray.ts";
 
 const CHILDREN_FILE = `/proc/self/task/${process.pid}/children`;
 /** A signal can be lost between two scans; this bounds how late an exit can be seen. */
 const SAFETY_SCAN_MS = 2000;
+/** What is said of an end that nobody could tell the code of. */
+const UNKNOWN_EXIT_CODE = 255;
 
 type Listener = (exitCode: number) => void;
 
@@ -19,7 +23,10 @@ export class Reaper {
 
   start(): void {
     process.on("SIGCHLD", () => this.scan());
-    setInterval(() => this.scan(), SAFETY_SCAN_MS).unref();
+    setInterval(() => {
+      this.#findStrays();
+      this.scan();
+    }, SAFETY_SCAN_MS).unref();
   }
 
   /** Node started this process and waits for it. */
@@ -54,13 +61,36 @@ export class Reaper {
   }
 
   scan(): void {
-    for (const [pid, listener] of this.#listeners) {
+    this.#deliver((pid) => {
       const status = reap(pid);
-      if (status === undefined) continue;
-      this.#listeners.delete(pid);
-      listener(exitCodeOf(status));
-    }
+      return typeof status === "number" ? exitCodeOf(status) : undefined;
+    });
     if (this.#launches === 0) this.#buryOrphans();
+  }
+
+  /**
+   * A process is a child of the agent from the moment that the crun which started it has ended. Should one
+   * not be, its end must not be waited for in vain, as the client would wait with us.
+   */
+  #findStrays(): void {
+    this.#deliver((pid) => {
+      const status = reap(pid);
+      if (typeof status === "number") return exitCodeOf(status);
+      const stray = status === "runs" ? undefined : lookAtStray(pid);
+      if (stray === undefined || stray.state === "runs") return undefined;
+      warn(`process ${pid} has ended, and was no child of the agent`);
+      return stray.state === "gone" ? UNKNOWN_EXIT_CODE : exitCodeOf(stray.status);
+    });
+  }
+
+  /** @param exitCode undefined as long as the process runs */
+  #deliver(exitCode: (pid: number) => number | undefined): void {
+    for (const [pid, listener] of this.#listeners) {
+      const code = exitCode(pid);
+      if (code === undefined) continue;
+      this.#listeners.delete(pid);
+      listener(code);
+    }
   }
 
   #buryOrphans(): void {

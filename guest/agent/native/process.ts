@@ -13,10 +13,11 @@ export function becomeSubreaper(): void {
 }
 
 /** The status word of a child that ended, and takes it from the process table. */
-export function reap(pid: number): number | undefined {
+export function reap(pid: number): number | "runs" | "no child" {
   const status = Buffer.alloc(4);
   const result = Number(libc(WAITPID)(pid, status, NO_HANG));
-  return result === pid ? status.readInt32LE(0) : undefined;
+  if (result === pid) return status.readInt32LE(0);
+  return result === 0 ? "runs" : "no child";
 }
 
 /** As shells say it: the exit code, or 128 and the signal that killed. */
