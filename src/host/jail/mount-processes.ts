@@ -19,5 +19,6 @@ export function mountProcesses(target: string, { isWhole }: { isWhole: boolean }
     encoding: "utf8",
     timeout: TIMEOUT_MS,
   });
-  if (status !== 0) throw new Error(error?.message ?? stderr.trim());
+  if (error !== undefined) throw error;
+  if (status !== 0) throw new Error(stderr.trim());
 }
