@@ -3,17 +3,17 @@
 // entry of its journal, between an entry and what it announces, and after that.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import type { TracedCall } from "../../support/kill/calls.ts";
+import { isInJail, type TracedCall } from "../../support/kill/calls.ts";
 import { chooseSome, REPEAT } from "../../support/kill/choose.ts";
 import { Sweep } from "../../support/kill/sweep.ts";
 import { cannotTrace } from "../../support/kill/tracer.ts";
 import { PodWorld } from "../../support/pod-world.ts";
 
 /** Of the two hundred by which a jail is built, in a mount namespace that goes with the shim. */
-const IN_JAIL = 16;
+const IN_JAIL = 8;
 /** Of those that make and remove cgroups, which are many where there is a hierarchy for each controller. */
 const IN_CGROUPS = 8;
-const TERMINATED = 48;
+const TERMINATED = 24;
 const RETRIES = 5;
 
 let world: PodWorld;
@@ -35,8 +35,6 @@ after(async () => {
   await sweep.end();
   await world.end();
 });
-
-const isInJail = ({ text }: TracedCall): boolean => text.includes('"/sys/jail');
 
 const isInCgroups = ({ text }: TracedCall): boolean => text.includes("/sys/fs/cgroup");
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { stepOf } from "./steps.ts";
 
-/** A moment in a thread's life: right before its `count`-th call of this name. */
+/** A moment in the life of a program's first thread: right before its `count`-th call of this name. */
 export interface Moment {
   name: string;
   /** From 1. */
@@ -12,7 +12,6 @@ export interface Moment {
 
 /** A system call that changes something, as strace writes it down. */
 export interface TracedCall extends Moment {
-  thread: number;
   /** Its arguments and result, for people. */
   text: string;
   /** What is written into a journal by it: see JOURNALLED_STEPS. */
@@ -23,7 +22,7 @@ export interface TracedCall extends Moment {
   isInjected: boolean;
 }
 
-const LINE = /^(\d+)\s+([a-z_0-9]+)\((.*)$/;
+const LINE = /^([a-z_0-9]+)\((.*)$/;
 /** What a call of these names changes nothing by, unless its arguments say so. */
 const READS: Record<string, RegExp> = {
   openat: /O_CREAT|O_TRUNC/,
@@ -33,28 +32,32 @@ const READS: Record<string, RegExp> = {
 
 /**
  * Reads strace's output. Calls that change nothing are left out, yet counted, as strace counts them:
- * each thread and each name for itself.
+ * each name for itself.
  */
 export function parseCalls(text: string): TracedCall[] {
   const counts = new Map<string, number>();
   const calls: TracedCall[] = [];
   let entries = 0;
   for (const line of text.split("\n")) {
-    const [, thread, name, rest] = LINE.exec(line) ?? [];
-    if (thread === undefined || name === undefined || rest === undefined) continue;
-    const key = `${thread} ${name}`;
-    const count = (counts.get(key) ?? 0) + 1;
-    counts.set(key, count);
+    const [, name, rest] = LINE.exec(line) ?? [];
+    if (name === undefined || rest === undefined) continue;
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
     const isInjected = rest.includes("(INJECTED)");
     if (READS[name]?.test(rest) === false && !isInjected) continue;
     const entry = name === "write" ? journalEntry(rest) : undefined;
     if (entry !== undefined) entries += 1;
     calls.push({
-      ...{ name, count, thread: Number(thread), text: `${name}(${rest}`, isInjected },
+      ...{ name, count, text: `${name}(${rest}`, isInjected },
       ...(entry === undefined ? {} : { entry, entryCount: entries }),
     });
   }
   return calls;
+}
+
+/** One of those by which a jail is built, which are most of all. */
+export function isInJail({ text }: TracedCall): boolean {
+  return text.includes('"/sys/jail');
 }
 
 /** A line of a journal, as strace shows it. */

@@ -16,11 +16,12 @@ import {
   type ShimOutput,
   shimCommand,
 } from "../shim-client.ts";
-import type { TracedCall } from "./calls.ts";
 import { stepOf } from "./steps.ts";
 import { type TraceRequest, Tracer } from "./tracer.ts";
 
 const POLL_MS = 20;
+/** On a busy machine, where several guests boot at a time. */
+const TIMEOUT_MS = 120_000;
 
 /** One life of a pod, as containerd sees it, of which the shim's part is traced. */
 export class PodLife {
@@ -75,7 +76,7 @@ export class PodLife {
   }
 
   /** Resolves to whether nobody had told it to, by {@link killShim}. */
-  async shimEnded(timeoutMs = 30_000): Promise<boolean> {
+  async shimEnded(timeoutMs = TIMEOUT_MS): Promise<boolean> {
     const deadline = Date.now() + timeoutMs;
     while (this.isShimRunning) {
       assert.ok(Date.now() < deadline, `the shim of ${this.bundle.id} goes on`);
@@ -84,14 +85,15 @@ export class PodLife {
     return !this.#isToldToEnd;
   }
 
-  /** Until the journal has these steps, or the shim is gone. */
-  async hasSteps(steps: readonly string[], timeoutMs = 30_000): Promise<void> {
+  /** Waits until the journal has these steps; false: the shim was gone before. */
+  async hasSteps(steps: readonly string[], timeoutMs = TIMEOUT_MS): Promise<boolean> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const missing = steps.filter(
         (step) => !readJournal(this.key).entries.map(stepOf).includes(step),
       );
-      if (missing.length === 0 || !this.isShimRunning) return;
+      if (missing.length === 0) return true;
+      if (!this.isShimRunning) return false;
       assert.ok(Date.now() < deadline, `${this.bundle.id} does not get to ${missing.join(", ")}`);
       await sleep(POLL_MS);
     }
@@ -120,10 +122,4 @@ export class PodLife {
     const { directory, id } = this.bundle;
     return await runShim({ directory, id, containerd: this.#containerd }, ...words);
   }
-}
-
-/** The calls of the thread that keeps the journal. */
-export function callsOfOwner(calls: readonly TracedCall[]): TracedCall[] {
-  const owner = calls.find(({ entry }) => entry === "process shim")?.thread;
-  return calls.filter(({ thread }) => thread === owner);
 }

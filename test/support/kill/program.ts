@@ -25,10 +25,8 @@ export async function runTraced(
     stdio: ["ignore", "pipe", "pipe"],
     ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
   });
-  const outcome = await outcomeOf(child, 60_000);
-  const calls = readCalls(request.output);
-  const first = calls[0]?.thread;
-  return { ...outcome, calls: calls.filter(({ thread }) => thread === first) };
+  const outcome = await outcomeOf(child, 120_000);
+  return { ...outcome, calls: readCalls(request.output) };
 }
 
 /** `mukon gc` leaves alone what may be on its way: here nothing is, any more. */

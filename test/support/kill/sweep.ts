@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, rmdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { OciSpec } from "../../../src/guest-protocol/oci-spec.ts";
 import { cgroupHierarchies, prepareCgroup } from "../../../src/host/cgroups/hierarchies.ts";
 import { collectHalfWritten } from "../../../src/host/gc/half-written.ts";
 import { journalPath } from "../../../src/host/journal/journal.ts";
@@ -10,7 +11,7 @@ import { cannotNetwork, NetworkWorld } from "../network-world.ts";
 import type { PodWorld } from "../pod-world.ts";
 import { FakeContainerd } from "../shim-client.ts";
 import type { Moment, TracedCall } from "./calls.ts";
-import { callsOfOwner, PodLife } from "./life.ts";
+import { PodLife } from "./life.ts";
 import { JOURNALLED_STEPS, STEPS_FOR_DOCKER, STEPS_OF_SHARING } from "./steps.ts";
 import type { Interference } from "./tracer.ts";
 
@@ -24,11 +25,20 @@ export interface Strike {
   interference: Interference;
 }
 
+export interface SweepOptions {
+  /** Of each pod, beside its network and cgroup. */
+  spec?: Partial<OciSpec>;
+  /** Its guest is let run, as something is shared with it. */
+  isSharing?: boolean;
+}
+
 export interface Struck {
   strike: Strike;
-  /** Of the thread that keeps the journal, up to the end of the shim. */
+  /** Of the shim's first thread, which keeps the journal, up to its end. */
   calls: TracedCall[];
   failure: Error | undefined;
+  /** It came to the end of this, where the test ended it. */
+  hasLived: boolean;
   endedItself: boolean;
 }
 
@@ -42,13 +52,20 @@ export class Sweep {
   readonly #network: NetworkWorld | undefined;
   readonly #namespaces: string[] = [];
   readonly #cgroup: string;
+  readonly #options: SweepOptions;
   #lives = 0;
 
-  private constructor(world: PodWorld, containerd: FakeContainerd, network?: NetworkWorld) {
-    this.#world = world;
-    this.#containerd = containerd;
-    this.#network = network;
-    this.#cgroup = basename(world.directory);
+  private constructor(parts: {
+    world: PodWorld;
+    containerd: FakeContainerd;
+    network: NetworkWorld | undefined;
+    options: SweepOptions;
+  }) {
+    this.#world = parts.world;
+    this.#containerd = parts.containerd;
+    this.#network = parts.network;
+    this.#options = parts.options;
+    this.#cgroup = basename(parts.world.directory);
     for (const hierarchy of cgroupHierarchies()) {
       const directory = join(hierarchy.mountPoint, this.#cgroup);
       mkdirSync(directory);
@@ -56,10 +73,10 @@ export class Sweep {
     }
   }
 
-  static async begin(world: PodWorld): Promise<Sweep> {
+  static async begin(world: PodWorld, options: SweepOptions = {}): Promise<Sweep> {
     const containerd = await FakeContainerd.listen(world.directory);
     const network = cannotNetwork ? undefined : await NetworkWorld.make();
-    const sweep = new Sweep(world, containerd, network);
+    const sweep = new Sweep({ world, containerd, network, options });
     for (let lane = 0; lane < LANES && network !== undefined; lane += 1) {
       const namespace = await network.addNamespace(`lane${lane}`);
       const link = ["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "host0"];
@@ -71,11 +88,12 @@ export class Sweep {
     return sweep;
   }
 
-  /** Then the guest begins to boot, which is not waited for. */
+  /** Then the guest begins to boot, which is not waited for unless something is shared with it. */
   get steps(): string[] {
     const steps = Object.values(JOURNALLED_STEPS).flat();
     const isReached = (step: string): boolean =>
-      ![...STEPS_OF_SHARING, ...STEPS_FOR_DOCKER].includes(step) &&
+      (this.#options.isSharing === true || !STEPS_OF_SHARING.includes(step)) &&
+      !STEPS_FOR_DOCKER.includes(step) &&
       (step !== "mirror" || this.#network !== undefined);
     return steps.filter(isReached);
   }
@@ -90,7 +108,7 @@ export class Sweep {
     await sleep(SETTLE_MS);
     life.killShim("SIGTERM");
     await Promise.all([created, life.shimEnded()]);
-    const calls = callsOfOwner(await tracer.end());
+    const calls = await tracer.end();
     await this.#cleanUp([life]);
     return calls;
   }
@@ -138,18 +156,21 @@ export class Sweep {
     const network = path === undefined ? [] : [{ type: "network", path }];
     const namespaces = [...["pid", "ipc", "uts", "mount"].map((type) => ({ type })), ...network];
     const linux = { namespaces, cgroupsPath: `/${this.#cgroup}/${id}` };
-    return new PodLife(this.#world, this.#containerd, { id, spec: { linux } });
+    return new PodLife(this.#world, this.#containerd, {
+      id,
+      spec: { ...this.#options.spec, linux },
+    });
   }
 
   async #strike(life: PodLife, strike: Strike): Promise<Struck> {
     await life.startShim();
     const tracer = await life.trace({ ...strike, at: this.#momentIn(life, strike.at) });
     const created = life.create();
-    await Promise.race([life.hasSteps(this.steps), created]);
+    const hasLived = await Promise.race([life.hasSteps(this.steps), created.then(() => false)]);
     life.killShim("SIGTERM");
     const failure = await created;
     const endedItself = await life.shimEnded();
-    return { strike, calls: callsOfOwner(await tracer.end()), failure, endedItself };
+    return { strike, calls: await tracer.end(), failure, hasLived, endedItself };
   }
 
   /**

@@ -22,7 +22,7 @@ export const cannotTrace = existsSync("/usr/bin/strace")
   ? false
   : "needs the Debian package strace, which stops a program at its system calls";
 
-/** What happens to the process or thread that comes to a moment first. */
+/** What happens to the thread that comes to a moment first. */
 export type Interference = { signal: "SIGKILL" | "SIGTERM" } | { errorName: string };
 
 export interface TraceRequest {
@@ -34,8 +34,8 @@ export interface TraceRequest {
 }
 
 /**
- * strace(1) on a process that runs, its threads and all that it will start: the programs under test
- * know nothing of it, and need no door for it.
+ * strace(1) on the first thread of a process that runs: the programs under test know nothing of it, and
+ * need no door for it. Its other threads and all that it starts go on at their own pace, uncounted.
  */
 export class Tracer {
   readonly #child: ChildProcess;
@@ -67,7 +67,7 @@ export class Tracer {
   }
 }
 
-/** A command for what is to be traced from its first instruction on. */
+/** A command that traces the first thread of a program, from its first instruction on, and no child. */
 export function traced(request: TraceRequest): string[] {
   return ["strace", ...traceArguments(request), "--"];
 }
@@ -80,7 +80,7 @@ export function readCalls(output: string): TracedCall[] {
 const ENVIRONMENT = { PATH: process.env.PATH };
 
 function traceArguments({ output, at, interference }: TraceRequest): string[] {
-  const common = ["-f", "-s", "200", "-o", output, "-e", `trace=${CHANGING.join(",")}`];
+  const common = ["-s", "200", "-o", output, "-e", `trace=${CHANGING.join(",")}`];
   if (at === undefined || interference === undefined) return common;
   const what =
     "signal" in interference ? `signal=${interference.signal}` : `error=${interference.errorName}`;
