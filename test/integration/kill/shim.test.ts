@@ -72,11 +72,12 @@ test("kill -9 of the shim at each step: delete leaves nothing", {
     );
   };
   await strike(moments());
-  // What other threads do shifts the count of calls a little: once more for what was not hit.
+  // One life differs from another by a call or an entry: once more for what was not hit, by another record.
   for (let round = 0; round < RETRIES && missed().length > 0; round += 1) {
+    calls = await sweep.record();
     await strike(calls.filter((call) => missed().some((end) => isAt(call, end))));
   }
-  assert.deepEqual(missed(), [], "no shim was killed there");
+  assert.deepEqual(missed(), [], `no shim was killed there, out of: ${[...ends].join(", ")}`);
   t.diagnostic(`${lives} lives; ${REPEAT}`);
 });
 
