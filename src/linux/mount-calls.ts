@@ -67,10 +67,11 @@ export function moveMount(from: number, target: string): void {
 /** Of one mount, or with `AT_RECURSIVE` of all that is below it, too. Linux 5.12. */
 export function setMountAttributes(
   place: { directory?: number; path: string; flags: number },
-  change: { set: number; propagation?: number; userNamespace?: number },
+  change: { set: number; clear?: number; propagation?: number; userNamespace?: number },
 ): void {
   const attributes = Buffer.alloc(MOUNT_ATTR_BYTES);
   attributes.writeBigUInt64LE(BigInt(change.set), 0);
+  attributes.writeBigUInt64LE(BigInt(change.clear ?? 0), 8);
   attributes.writeBigUInt64LE(BigInt(change.propagation ?? 0), 16);
   attributes.writeBigUInt64LE(BigInt(change.userNamespace ?? 0), 24);
   const { directory = AT_FDCWD, path, flags } = place;

@@ -49,6 +49,28 @@ export function inNewMountNamespace<Result>(work: () => Result): Result {
   });
 }
 
+/**
+ * Runs `work` in the mount namespace of another process, whose root is the namespace's own. Like
+ * {@link inNewMountNamespace}, `work` must be synchronous.
+ */
+export function inMountNamespaceOf<Result>(pid: number, work: () => Result): Result {
+  const paths = [`/proc/${pid}/ns/mnt`, "/proc/thread-self/ns/mnt", "/", "."];
+  return withOpen(paths, ([theirs = -1, own = -1, root = -1, directory = -1]) => {
+    unshare(CLONE_FS);
+    setns(theirs, CLONE_NEWNS);
+    try {
+      return work();
+    } finally {
+      comeBack(() => {
+        setns(own, CLONE_NEWNS);
+        fchdir(root);
+        chroot(".");
+        fchdir(directory);
+      });
+    }
+  });
+}
+
 function withOpen<Result>(paths: readonly string[], work: (fds: number[]) => Result): Result {
   const fds: number[] = [];
   try {

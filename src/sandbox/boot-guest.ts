@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { statSync } from "node:fs";
 import { Socket } from "node:net";
 import { KeeperClient } from "./keeper-client.ts";
 import { withLastWords } from "./last-words.ts";
@@ -7,8 +8,11 @@ import { Loss } from "./loss.ts";
 import { helpersCgroup, type Machine, type MachineDraft } from "./machine.ts";
 import type { ExitedEvent, KeeperEvent, OomEvent } from "./messages/events.ts";
 import { Pod } from "./pod.ts";
+import { PodDevices } from "./pod-devices.ts";
 import { PodShares } from "./pod-shares.ts";
+import { vmmUser } from "./vmm.ts";
 
+const BYTES_PER_MIB = 1024 * 1024;
 /** A clone is there in a fraction of this, also on a machine that starts many at once. */
 const CLONE_TIMEOUT_MS = { kvm: 20_000, tcg: 60_000 };
 /**
@@ -51,8 +55,14 @@ export function adoptMachine(
     isMemoryShareable: machine.isMemoryShareable,
     cgroup: helpersCgroup(draft),
   });
+  const devices = new PodDevices({
+    ...{ vmmPid, keeper, guestBytes: guestBytes(draft, machine) },
+    owner: vmmUser(configuration.hypervisor.qemu, machine.identity),
+    isAllowed: configuration.hypervisor.qemu.hotPlugVfio !== "no-port",
+  });
+  const parts = { key, journal, configuration, vmmPid, keeper, descriptorSocketFd, loss, shares };
   const pod = new Pod({
-    ...{ key, journal, configuration, vmmPid, keeper, descriptorSocketFd, loss, shares },
+    ...{ ...parts, devices },
     networkHolderPid: networkHolder?.pid,
     joinNetwork: async () => {
       if (networkHolder === undefined) return;
@@ -60,6 +70,12 @@ export function adoptMachine(
     },
   });
   return { pod, loss };
+}
+
+function guestBytes({ configuration, growth }: MachineDraft, machine: Machine): number {
+  const { defaultMemory } = configuration.hypervisor.qemu;
+  const { size } = statSync(machine.description.files.imagePath);
+  return (defaultMemory + (growth?.memoryMib ?? 0)) * BYTES_PER_MIB + size;
 }
 
 /** Lets the guest run and waits for its agent: GUEST_BOOT_FAILED, POD_ENDED and the keeper's. */

@@ -82,6 +82,8 @@ export class KeeperClient {
   attachDisk = this.#method("attachDisk");
   resizeDisk = this.#method("resizeDisk");
   detachDisk = this.#method("detachDisk");
+  attachHostDevice = this.#method("attachHostDevice");
+  detachHostDevice = this.#method("detachHostDevice");
   attachCard = this.#method("attachCard");
   setUpNetwork = this.#method("setUpNetwork");
   forwardPorts = this.#method("forwardPorts");

@@ -14,6 +14,8 @@ const FIXED_MS: Partial<Record<Method, number>> = {
   prepareSandbox: 3 * AGENT_CALL_MS,
   attachDisk: 2 * SHORT_MS,
   detachDisk: 3 * SHORT_MS,
+  attachHostDevice: 5 * SHORT_MS,
+  detachHostDevice: 3 * SHORT_MS,
   attachCard: 3 * SHORT_MS,
   setUpNetwork: 3 * AGENT_CALL_MS,
   attachSharedFs: 4 * SHORT_MS,

@@ -6,6 +6,7 @@ import type { Journal } from "../host/journal/journal.ts";
 import { diskSettings, openDisk } from "./disk-file.ts";
 import type { KeeperClient } from "./keeper-client.ts";
 import type { Loss } from "./loss.ts";
+import type { PodDevices } from "./pod-devices.ts";
 import { tearDownOwn } from "./pod-journal.ts";
 import type { PodShares } from "./pod-shares.ts";
 
@@ -26,6 +27,7 @@ export interface PodParts {
   descriptorSocketFd: number;
   loss: Loss;
   shares: PodShares;
+  devices: PodDevices;
 }
 
 /** A disk of the pod, as shim and guest name it. */
@@ -45,6 +47,8 @@ export class Pod {
   readonly networkHolderPid: number | undefined;
   /** What of the host's files the guest sees through virtio-fs. */
   readonly shares: PodShares;
+  /** Devices of the host's that the guest drives. */
+  readonly devices: PodDevices;
   readonly #parts: PodParts;
   #disks = 0;
   #isWritten = false;
@@ -59,6 +63,7 @@ export class Pod {
     this.vmmPid = parts.vmmPid;
     this.networkHolderPid = parts.networkHolderPid;
     this.shares = parts.shares;
+    this.devices = parts.devices;
     this.#parts = parts;
   }
 

@@ -3,10 +3,16 @@ import { stat } from "node:fs/promises";
 import { AgentError, Status } from "../errors.ts";
 import type { Infer } from "../protobuf/field.ts";
 import type { Device } from "../schema/agent.ts";
-import type { Linux } from "../schema/oci.ts";
+import type { Linux, LinuxDevice } from "../schema/oci.ts";
 import { blockDeviceOf } from "../storage/drivers.ts";
+import { driveHostDevice } from "../storage/host-device.ts";
 
-export const DEVICE_TYPES: readonly string[] = ["blk", "scsi"];
+type DeviceNode = Infer<typeof LinuxDevice>;
+type Rule = NonNullable<Infer<typeof Linux>["resources"]>["devices"][number];
+
+/** Kata's name for a device of the host's that the guest's kernel drives. */
+const VFIO = "vfio-pci-gk";
+export const DEVICE_TYPES: readonly string[] = ["blk", "scsi", VFIO];
 
 /** Gives devices of the spec the numbers that they have in this guest. */
 export async function withDevices(
@@ -23,6 +29,12 @@ export async function withDevices(
         `device type "${device.type.slice(0, 40)}" is unknown (known: ${DEVICE_TYPES.join(", ")})`,
       );
     }
+    if (device.type === VFIO) {
+      const own = await disksOfHost(device.options);
+      list = [...list.filter(({ path }) => path !== device.containerPath), ...own];
+      rules = [...rules, ...own.map(ruleFor)];
+      continue;
+    }
     const node = await stat(await blockDeviceOf(device.vmPath || device.id));
     const { major, minor } = numbersOf(node.rdev);
     const former = list.find((entry) => entry.path === device.containerPath);
@@ -36,6 +48,25 @@ export async function withDevices(
   }
   const resources = linux.resources && { ...linux.resources, devices: rules };
   return { ...linux, devices: list, resources };
+}
+
+/**
+ * The nodes of disks among the host's devices, by the names that the kernel gives them. Network cards are
+ * the pod's already, and others have no node that is known here.
+ */
+async function disksOfHost(options: readonly string[]): Promise<DeviceNode[]> {
+  const nodes: DeviceNode[] = [];
+  for (const option of options) {
+    const path = await driveHostDevice(option.slice(option.indexOf("=") + 1));
+    if (path === undefined) continue;
+    const numbers = numbersOf((await stat(path)).rdev);
+    nodes.push({ ...DEFAULTS, path, type: "b", ...numbers });
+  }
+  return nodes;
+}
+
+function ruleFor({ type, major, minor }: DeviceNode): Rule {
+  return { allow: true, type, major, minor, access: "rwm" };
 }
 
 const DEFAULTS = { fileMode: 0o600, uid: 0, gid: 0 };

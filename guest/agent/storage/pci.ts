@@ -30,6 +30,16 @@ export function findPciDevice(pciPath: string, rootBus = ROOT_BUS): string | und
 
 /** Name of the block device (`vdb`) that a PCI device carries, once its driver has made it. */
 export function blockNameOf(deviceDirectory: string): string | undefined {
+  return virtioDiskOf(deviceDirectory) ?? nvmeDiskOf(deviceDirectory);
+}
+
+function nvmeDiskOf(deviceDirectory: string): string | undefined {
+  const controller = childOf(join(deviceDirectory, "nvme"), (name) => /^nvme\d+$/.test(name));
+  const disk = controller && childOf(controller, (name) => /^nvme\d+n\d+$/.test(name));
+  return disk?.split("/").at(-1);
+}
+
+function virtioDiskOf(deviceDirectory: string): string | undefined {
   const virtio = childOf(deviceDirectory, (name) => /^virtio\d+$/.test(name));
   const block = virtio && childOf(virtio, (name) => name === "block");
   const disk = block && childOf(block, () => true);

@@ -6,14 +6,15 @@ import type { OciMount } from "../../guest-protocol/oci-spec.ts";
 import { bindMount } from "../container/bind-mount.ts";
 import { parseBytes, usage } from "../io/quantities.ts";
 
-const DEVICE = "HOST[:CONTAINER[:r|rw]], a disk image or block device of this host";
+const DEVICE = "HOST[:CONTAINER[:r|rw]], a disk image, block device or VFIO group of this host";
 const MOUNT =
   "type=bind|ext4|erofs|tmpfs,source=HOST,target=CONTAINER[,readonly], with tmpfs no source but tmpfs-size=SIZE";
+const VFIO_GROUP = /^\/dev\/vfio\/\d+$/;
 const DISK_FILE_SYSTEMS = ["ext4", "erofs"];
 const TMPFS_SIZE = { least: 4096, most: 2 ** 44 };
 
 /**
- * Reads Docker's `--device`: a disk, where the container sees it, and what it may do (`r`, `rw`; the
+ * Reads Docker's `--device`: a VFIO group, or a disk, where the container sees it, and what it may do (`r`, `rw`; the
  * `m` of Docker's "rwm" is taken and means nothing more).
  * @throws USAGE
  */
@@ -23,6 +24,9 @@ export function parseDevice(text: string): OciMount {
   if (!isRight || more.length > 0) throw usage("--device", text, DEVICE);
   const source = resolve(host);
   const status = statSync(source, { throwIfNoEntry: false });
+  if (status?.isCharacterDevice() && VFIO_GROUP.test(source)) {
+    return { source, destination: container, type: "bind", options: ["bind", "rw"] };
+  }
   if (!status?.isFile() && !status?.isBlockDevice()) throw usage("--device", text, DEVICE);
   const options = ["bind", access.includes("w") ? "rw" : "ro", FILE_IS_DISK];
   return { source, destination: container, type: "bind", options };

@@ -54,7 +54,7 @@ export function addRunCommand(program: Command): void {
     )
     .option(
       "--device <HOST[:CONTAINER[:r|rw]]>",
-      "give it a block device, or a disk image as one",
+      "give it a block device, a disk image as one, or a VFIO group (/dev/vfio/N)",
       collect,
     )
     .option(

@@ -13,7 +13,7 @@ export const KATA_ONLY_ANNOTATIONS: readonly string[] = [
     ...["indep_iothreads", "enable_iommu", "enable_iommu_platform", "enable_vhost_user_store"],
     ...["vhost_user_store_path", "vhost_user_reconnect_timeout_sec", "blk_logical_sector_size"],
     ...["blk_physical_sector_size", "block_device_num_queues", "block_device_queue_size"],
-    ...["cold_plug_vfio", "hot_plug_vfio", "pcie_root_port", "pcie_switch_port"],
+    ...["cold_plug_vfio", "pcie_root_port", "pcie_switch_port"],
     ...["network_queues", "rx_rate_limiter_max_rate", "tx_rate_limiter_max_rate"],
     ...["default_gpus", "default_gpu_model", "virtio_fs_extra_args", "msize_9p"],
     "prefetch_files.list",

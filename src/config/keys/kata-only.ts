@@ -14,7 +14,7 @@ export const KATA_ONLY_KEYS: Readonly<Record<string, readonly string[]>> = {
     ...["file_mem_backend", "valid_file_mem_backends", "enable_vhost_user_store"],
     ...["vhost_user_store_path", "vhost_user_reconnect_timeout_sec", "msize_9p"],
     ...["enable_iommu", "enable_iommu_platform", "enable_numa", "numa_mapping"],
-    ...["hot_plug_vfio", "cold_plug_vfio", "pcie_root_port", "pcie_switch_port"],
+    ...["cold_plug_vfio", "pcie_root_port", "pcie_switch_port"],
     ...["hotplug_vfio_on_root_bus", "guest_hook_path", "network_queues", "use_legacy_serial"],
     ...["rx_rate_limiter_max_rate", "tx_rate_limiter_max_rate"],
     ...["net_rate_limiter_bw_max_rate", "net_rate_limiter_bw_one_time_burst"],

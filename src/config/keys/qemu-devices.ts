@@ -116,6 +116,13 @@ export const QEMU_DEVICE_KEYS = {
       "Make the guest's memory of huge pages, which the host must have set aside (`vm.nr_hugepages`). All that the pod has is taken when it starts, and it always boots: templates are not used.",
     annotation: {},
   }),
+  hotPlugVfio: active({
+    kind: choice("no-port", "bridge-port", "root-port", "switch-port"),
+    default: "bridge-port",
+    about:
+      "Whether containers can be given devices of the host (`/dev/vfio/N`), which are plugged into the guest while it runs: behind a PCI bridge, whichever port is named. `no-port`: such containers are refused.",
+    annotation: {},
+  }),
   disableVhostNet: active({
     kind: flag(),
     default: false,

@@ -18,6 +18,11 @@ export const VMM_CODES = {
   VMM_MEMORY_REFUSED: "The guest did not take the memory that was added to it.",
   VMM_PROCESSORS_REFUSED:
     "The machine or its guest did not take the processors that were added to it.",
+  VFIO_OFF: "A container asks for a device of the host's, and the configuration gives none.",
+  VFIO_GROUP_MISSING: "A VFIO group that a container asks for is not there.",
+  VFIO_GROUP_UNVIABLE: "The host itself uses a device of a VFIO group that a container asks for.",
+  VFIO_DEVICE_BUSY: "A device that a container asks for is in use by another VM.",
+  VFIO_REFUSED: "QEMU, or the host's kernel, refused to give a device to the guest.",
   HUGE_PAGES_UNAVAILABLE: "The host has not the huge pages that a guest's memory is to be made of.",
   ACCELERATOR_UNAVAILABLE: "The accelerator that was asked for does not run a guest on this host.",
 } as const;

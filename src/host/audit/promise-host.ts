@@ -4,6 +4,7 @@ import { readDescriptors } from "../../linux/process-status.ts";
 import { pathOnHost } from "../jail/types.ts";
 import { kvmNode } from "../launcher/kvm-group.ts";
 import type { SandboxState } from "../sandbox-state.ts";
+import { VFIO_DIRECTORY } from "../vfio/jail-nodes.ts";
 import type { FoundProcess } from "./types.ts";
 
 const OTHERS = 0o007;
@@ -25,7 +26,8 @@ export function brokenHost({ role, status }: FoundProcess, state: SandboxState):
     }
     // It serves files with their owners mapped: on disk they are not the pod's.
     if (role === "virtiofsd") continue;
-    if ((isNode || file.isFile()) && isGivenAway(file, state) && !isOwnFile(target, state)) {
+    const isGiven = (isNode || file.isFile()) && isGivenAway(file, state);
+    if (isGiven && !isOwnFile(target, state) && !isNodeOfJail(target, file)) {
       reasons.push(`${target} was given to its user or group`);
     }
   }
@@ -53,6 +55,17 @@ function isGivenAway(file: Stats, { identity }: SandboxState): boolean {
 function isOwnFile(target: string, { runtimeDirectory }: SandboxState): boolean {
   if (target.endsWith(" (deleted)") || target.startsWith("/memfd:")) return true;
   return runtimeDirectory !== undefined && target.startsWith(`${runtimeDirectory}/`);
+}
+
+/**
+ * A VFIO group's node that was made for the jail: the host's own is another one. It is seen without its
+ * directory when that has been made anew since, for one group more or less.
+ */
+function isNodeOfJail(target: string, file: Stats): boolean {
+  const name = /^(?:\/dev\/vfio)?\/(vfio|\d+)$/.exec(target)?.[1];
+  if (name === undefined || !file.isCharacterDevice()) return false;
+  const ofHost = statSync(`${VFIO_DIRECTORY}/${name}`, { throwIfNoEntry: false });
+  return ofHost === undefined || ofHost.dev !== file.dev || ofHost.ino !== file.ino;
 }
 
 function statDescriptor(pid: number, fd: number): Stats | undefined {

@@ -16,8 +16,8 @@ import { deviationsOfRoot, readRoot, type SeenRoot } from "../jail/inspect-root.
 import { type ConfinedLaunch, capabilityMask, type ExpectedConfinement } from "./types.ts";
 
 const POLL_MS = 2;
-/** A program that filters its own system calls has started by then, on any host. */
-const DEFAULT_TIMEOUT_MS = 10_000;
+/** A program that filters its own system calls has started by then, also on a busy, emulated host. */
+const FILTER_TIMEOUT_MS = 25_000;
 const SECCOMP_FILTER = 2;
 const ZOMBIE = "Z";
 /** What {@link launchConfined} gives to every program. */
@@ -109,7 +109,7 @@ export async function awaitConfinement(
   expected: ExpectedConfinement,
   options: { timeoutMs?: number; reader?: ProcessReader } = {},
 ): Promise<void> {
-  const deadline = Date.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  const deadline = Date.now() + (options.timeoutMs ?? filterTimeoutMs());
   for (;;) {
     const deviations = findDeviations(target, expected, options.reader ?? KERNEL);
     if (deviations.length === 0) return;
@@ -117,6 +117,11 @@ export async function awaitConfinement(
     if (!isOnlySeccomp || Date.now() >= deadline) throw broken(target, expected, deviations);
     await sleep(POLL_MS);
   }
+}
+
+/** `MUKON_FILTER_TIMEOUT_MS` sets it, for tests of programs that never do. */
+function filterTimeoutMs(): number {
+  return Number(process.env.MUKON_FILTER_TIMEOUT_MS) || FILTER_TIMEOUT_MS;
 }
 
 /** Every difference, in plain words; empty when all is as expected. */

@@ -11,6 +11,7 @@ import { TtrpcClient } from "../../ttrpc/client.ts";
 import { Cards } from "../../vmm/qemu/cards.ts";
 import { DiskSlots } from "../../vmm/qemu/disk-slots.ts";
 import { Disks } from "../../vmm/qemu/disks.ts";
+import { HostDevices } from "../../vmm/qemu/host-devices.ts";
 import { STATE_DESCRIPTOR } from "../../vmm/qemu/launch-plan.ts";
 import { loadMachineState, saveMachineState } from "../../vmm/qemu/machine-state.ts";
 import { QmpClient } from "../../vmm/qemu/qmp/client.ts";
@@ -39,6 +40,7 @@ export class Guest {
   readonly agent: AgentClient;
   readonly disks: Disks;
   readonly cards: Cards;
+  readonly hostDevices: HostDevices;
   /** Resolves, once and for all, with the reason why the guest is gone. */
   readonly lost: Promise<MukonError>;
   readonly #client: TtrpcClient;
@@ -53,6 +55,7 @@ export class Guest {
     this.agent = new AgentClient(this.#client);
     this.disks = new Disks(this.#qmp, this.#slots);
     this.cards = new Cards(this.#qmp, this.#slots);
+    this.hostDevices = new HostDevices(this.#qmp, this.#slots);
     this.#consoleEnded = followConsole(streams.console, this.#console);
     this.lost = Promise.race([
       this.#fatalEvent(),

@@ -4,6 +4,7 @@ import { toAgentProcess } from "../../guest-protocol/agent-process.ts";
 import { toAgentResources } from "../../guest-protocol/agent-resources.ts";
 import { toAgentSpec } from "../../guest-protocol/agent-spec.ts";
 import { diskParts } from "../../guest-protocol/disks.ts";
+import { hostDeviceParts } from "../../guest-protocol/host-devices.ts";
 import { parseOciProcess, parseOciResources, parseOciSpec } from "../../guest-protocol/oci-spec.ts";
 import {
   type RootfsStorages,
@@ -115,7 +116,7 @@ async function createContainer(
   params: Parameters<Handlers["createContainer"]>[0],
   descriptors: readonly number[],
 ): Promise<void> {
-  const { containerId, stdio, timeoutMs, volumes = [], disks = [] } = params;
+  const { containerId, stdio, timeoutMs, volumes = [], disks = [], hostDevices = [] } = params;
   const { agent } = context.guest;
   const address = { containerId, execId: containerId };
   const init = openProcess(context, { address, execId: "", stdio }, descriptors);
@@ -146,7 +147,12 @@ async function createContainer(
     const call = agent.call(
       "createContainer",
       {
-        ...{ ...address, OCI: spec, sandboxPidns, devices: own.devices },
+        ...{
+          ...address,
+          OCI: spec,
+          sandboxPidns,
+          devices: [...own.devices, ...hostDeviceParts(hostDevices)],
+        },
         storages: [...storages, ...own.storages],
       },
       timeoutMs === undefined ? {} : { timeoutMs },

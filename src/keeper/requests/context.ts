@@ -8,7 +8,14 @@ import type { Containers } from "../process/containers.ts";
 export interface KeeperContext {
   guest: Pick<
     Guest,
-    "agent" | "disks" | "cards" | "attachSharedFs" | "boot" | "saveState" | "connect"
+    | "agent"
+    | "disks"
+    | "cards"
+    | "hostDevices"
+    | "attachSharedFs"
+    | "boot"
+    | "saveState"
+    | "connect"
   >;
   containers: Containers;
   send: (event: KeeperEvent) => void;

@@ -18,6 +18,8 @@ type SandboxHandlers = Pick<
   | "attachDisk"
   | "resizeDisk"
   | "detachDisk"
+  | "attachHostDevice"
+  | "detachHostDevice"
   | "attachSharedFs"
   | "destroySandbox"
 >;
@@ -58,6 +60,11 @@ export function sandboxRequests(context: KeeperContext): SandboxHandlers {
     },
     detachDisk: async ({ diskId }) => {
       await guest.disks.detach(diskId);
+      return {};
+    },
+    attachHostDevice: async ({ address }) => await guest.hostDevices.attach(address),
+    detachHostDevice: async ({ address }) => {
+      await guest.hostDevices.detach(address);
       return {};
     },
     attachSharedFs: async ({ queueSize }, descriptors) => {

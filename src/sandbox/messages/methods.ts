@@ -14,6 +14,7 @@ import {
   DiskSource,
   Identifier,
   JsonObject,
+  PciAddress,
   ProcessIdentifier,
   plainText,
   range,
@@ -87,6 +88,12 @@ export const METHODS = {
     result: Nothing,
   },
   detachDisk: { params: v.strictObject({ diskId: DiskIdentifier }), result: Nothing },
+  /** A device of the host's, for which the VMM's jail has a node already. */
+  attachHostDevice: {
+    params: v.strictObject({ address: PciAddress }),
+    result: v.strictObject({ source: DiskSource }),
+  },
+  detachHostDevice: { params: v.strictObject({ address: PciAddress }), result: Nothing },
   /** Brings the descriptor of a tap device, and perhaps that of /dev/vhost-net. */
   attachCard: { params: Card, result: v.strictObject({ source: DiskSource }) },
   setUpNetwork: { params: Network, result: Nothing },
@@ -134,6 +141,19 @@ export const METHODS = {
               destination: v.pipe(v.string(), v.maxLength(4096)),
               readOnly: v.boolean(),
               fileSystem: v.optional(v.picklist(["ext4", "erofs"])),
+            }),
+          ),
+          v.maxLength(MAX_VOLUMES),
+        ),
+      ),
+      /** Devices of the host's that the guest has for it. */
+      hostDevices: v.optional(
+        v.pipe(
+          v.array(
+            v.strictObject({
+              address: PciAddress,
+              source: DiskSource,
+              destination: v.pipe(v.string(), v.maxLength(4096)),
             }),
           ),
           v.maxLength(MAX_VOLUMES),

@@ -25,6 +25,12 @@ export const DiskSource = v.pipe(
   v.regex(/^([0-9a-f]{2}(\/[0-9a-f]{2}){0,3}|\d{1,3}:\d{1,3})$/),
 );
 
+/** The address of a PCI device of the host's: `0000:01:00.0`. */
+export const PciAddress = v.pipe(
+  v.string(),
+  v.regex(/^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/),
+);
+
 /** A whole number from 0 that JavaScript keeps exactly. */
 export const Count = v.pipe(
   v.number(),

@@ -2,6 +2,7 @@
 import { MukonError } from "../../errors/mukon-error.ts";
 import type { ContainerHooks } from "../hooks/container-hooks.ts";
 import type { AttachedDisks } from "./attached-disks.ts";
+import type { AttachedDevices } from "./host-devices.ts";
 import type { TaskProcess } from "./process.ts";
 import type { ContainerShares } from "./shares.ts";
 import type { VolumeCopies } from "./volume-copies.ts";
@@ -15,6 +16,7 @@ export interface Container {
   init: TaskProcess;
   execs: Map<string, TaskProcess>;
   disks: AttachedDisks;
+  devices: AttachedDevices;
   volumes: VolumeCopies;
   shares: ContainerShares;
   hooks: ContainerHooks;

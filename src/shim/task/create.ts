@@ -12,6 +12,12 @@ import type { Container } from "./container.ts";
 import type { TaskContext } from "./context.ts";
 import { planDisks, type WantedDisk } from "./disks.ts";
 import type { Exits } from "./exits.ts";
+import {
+  AttachedDevices,
+  type ContainerDevice,
+  planDevices,
+  type WantedDevice,
+} from "./host-devices.ts";
 import { type StreamPaths, TaskProcess } from "./process.ts";
 import { planRootfs, type Rootfs, type TaskMount } from "./rootfs.ts";
 import { ContainerShares } from "./shares.ts";
@@ -41,6 +47,7 @@ interface Wanted extends CreateRequest {
   rootfsPlan: Rootfs;
   volumes: VolumePlan;
   wantedDisks: WantedDisk[];
+  wantedDevices: WantedDevice[];
   isSandbox: boolean;
 }
 
@@ -78,7 +85,8 @@ export async function createContainer(
 }
 
 function readRequest(context: TaskContext, request: CreateRequest): Wanted {
-  const { spec, disks: wantedDisks } = planDisks(readBundleSpec(request.bundle));
+  const { spec: whole, devices: wantedDevices } = planDevices(readBundleSpec(request.bundle));
+  const { spec, disks: wantedDisks } = planDisks(whole);
   const type = podTypeOf(spec.annotations ?? {});
   const isSandbox = type.type !== "container";
   if (isSandbox && (request.id !== context.id || context.pod !== undefined)) {
@@ -90,8 +98,8 @@ function readRequest(context: TaskContext, request: CreateRequest): Wanted {
   });
   const { id, bundle: directory } = request;
   const hooks = new ContainerHooks({ id, bundle: directory, spec, log: context.log });
-  const volumes = planVolumes(spec);
-  return { ...request, spec, hooks, rootfsPlan, volumes, wantedDisks, isSandbox };
+  const wanted = { spec, hooks, rootfsPlan, wantedDisks, wantedDevices, isSandbox };
+  return { ...request, ...wanted, volumes: planVolumes(spec) };
 }
 
 function requirePod(context: TaskContext): TaskPod {
@@ -162,11 +170,13 @@ async function createInPod(
   const { id, bundle, spec, hooks, isSandbox } = wanted;
   const steps = new Steps("shim");
   const disks = new AttachedDisks(pod, context.log);
+  const devices = new AttachedDevices(pod.devices, context.log);
   const volumes = new VolumeCopies(id, { keeper: pod.keeper, log: context.log });
   const shares = new ContainerShares(id, { shares: pod.shares, log: context.log });
   try {
     await steps.run("hooks", () => hooks.onCreate(pod.networkHolderPid));
-    const files = await provideFiles(pod, context, { wanted, volumes, shares, disks, steps });
+    const parts = { wanted, volumes, shares, disks, devices, steps };
+    const files = await provideFiles(pod, context, parts);
     await steps.run("create", () =>
       pod.keeper.createContainer(
         {
@@ -185,7 +195,7 @@ async function createInPod(
     init.logTo(streams.logProgram);
     const isInputClosed = context.containers.isInputClosedEarly(id);
     const container: Container = {
-      ...{ id, bundle, isSandbox, init, disks, volumes, shares, hooks },
+      ...{ id, bundle, isSandbox, init, disks, devices, volumes, shares, hooks },
       execs: new Map(),
       pid: pidOf(pod, spec),
     };
@@ -205,6 +215,7 @@ async function createInPod(
       await volumes.remove();
       shares.remove();
       await disks.detach();
+      await devices.detach();
       await hooks.onDeleted();
     }
     throw error;
@@ -229,15 +240,22 @@ interface ContainerParts {
   volumes: VolumeCopies;
   shares: ContainerShares;
   disks: AttachedDisks;
+  devices: AttachedDevices;
   steps: Steps;
 }
+
+type ContainerFiles = RootDisks & {
+  disks: ContainerDisk[];
+  hostDevices: ContainerDevice[];
+  sharedRootfs?: string;
+};
 
 /** Gives the guest all of the host's files that the container is to have. */
 async function provideFiles(
   pod: TaskPod,
   context: TaskContext,
-  { wanted, volumes, shares, disks, steps }: ContainerParts,
-): Promise<RootDisks & { disks: ContainerDisk[]; sharedRootfs?: string }> {
+  { wanted, volumes, shares, disks, devices, steps }: ContainerParts,
+): Promise<ContainerFiles> {
   const plan = volumePlanFor(pod, wanted);
   for (const warning of [...unheardHooks(wanted.spec), ...plan.warnings]) {
     context.log.warn(warning, { containerId: wanted.id });
@@ -253,5 +271,8 @@ async function provideFiles(
     ...(await disks.attachRoot(wanted.rootfsPlan)),
     disks: await disks.attachVolumes(wanted.wantedDisks),
   }));
-  return { ...attached, ...(sharedRootfs === undefined ? {} : { sharedRootfs }) };
+  // A disk may be among them.
+  if (wanted.wantedDevices.length > 0) pod.expectWrites();
+  const hostDevices = await steps.run("devices", () => devices.attach(wanted.wantedDevices));
+  return { ...attached, hostDevices, ...(sharedRootfs === undefined ? {} : { sharedRootfs }) };
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KeeperClient } from "../../sandbox/keeper-client.ts";
 import type { Pod } from "../../sandbox/pod.ts";
+import type { PodDevices } from "../../sandbox/pod-devices.ts";
 import type { PodShares } from "../../sandbox/pod-shares.ts";
 
 /** Requests to the keeper that tasks are made of. */
@@ -37,5 +38,6 @@ export type TaskPod = Pick<
 > & {
   destroy: () => Promise<unknown>;
   keeper: TaskKeeper;
+  devices: Pick<PodDevices, "attach" | "detach">;
   shares: Pick<PodShares, "addBind" | "addOverlay" | "remove">;
 };

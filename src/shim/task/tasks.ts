@@ -245,6 +245,7 @@ export class Tasks {
     await container.volumes.remove();
     container.shares.remove();
     await container.disks.detach();
+    await container.devices.detach();
   }
 }
 

@@ -113,6 +113,16 @@ export class FakeShim {
       lost: new Promise((resolve) => {
         this.#lose = resolve;
       }),
+      devices: {
+        attach: async (node) => {
+          this.calls.push({ method: "attachDevice", params: { ...node }, descriptors: 0 });
+          await this.#answer("attachDevice");
+          return [{ address: "0000:01:00.0", source: "05/02" }];
+        },
+        detach: async (devices) => {
+          this.calls.push({ method: "detachDevices", params: { devices }, descriptors: 0 });
+        },
+      },
       attachDisk: async (path, { readOnly }) => {
         this.calls.push({ method: "attachDisk", params: { path, readOnly }, descriptors: 1 });
         await this.#answer("attachDisk");
