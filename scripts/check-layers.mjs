@@ -14,7 +14,7 @@ const layers = [
   ["src/config", "src/guest-protocol", "src/vmm", "guest/image"],
   ["src/host", "src/images"],
   ["src/sandbox"],
-  ["src/keeper", "src/shim", "src/node-install"],
+  ["src/keeper", "src/shim", "src/passt", "src/node-install"],
   ["src/cli"],
 ];
 /** Pairs of one layer where one side is plain data of the other. */

@@ -11,6 +11,7 @@ const programs = {
   shim: "src/shim/start.ts",
   "shim-daemon": "src/shim/daemon.ts",
   keeper: "src/keeper/main.ts",
+  "passt-filter": "src/passt/main.ts",
   agent: "guest/agent/main.ts",
   "node-install": "src/node-install/main.ts",
 };

@@ -11,7 +11,7 @@ case $(. /etc/os-release 2>/dev/null && printf '%s' "${VERSION_ID-}") in
   *) RUNTIME_PACKAGES="$RUNTIME_PACKAGES virtiofsd" ;;
 esac
 # What only the tests need: a second runtime, and real clients.
-TEST_PACKAGES="containerd runc attr libcap2-bin containernetworking-plugins iptables libnss-systemd python3 docker-registry strace"
+TEST_PACKAGES="containerd runc attr libcap2-bin containernetworking-plugins iptables libnss-systemd passt python3 docker-registry strace"
 # What makes and drives the test host (scripts/testhost).
 TESTHOST_PACKAGES="mmdebstrap openssh-client"
 

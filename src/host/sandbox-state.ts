@@ -43,7 +43,7 @@ const sandboxState = v.object({
   template: v.optional(v.string()),
   /** How it came by that template's memory. */
   templateMemory: v.optional(v.picklist(["shared", "copied"])),
-  /** Its interfaces, each with the tap device that the VMM has; none: it has no network. */
+  /** Its interfaces, each with the tap device (or the process) that the VMM has; none: no network. */
   network: v.optional(
     v.array(
       v.object({
@@ -55,6 +55,8 @@ const sandboxState = v.object({
       }),
     ),
   ),
+  /** The cgroup whose programs keep passt from the host. */
+  wall: v.optional(v.string()),
   /** ISO 8601. */
   createdAt: v.string(),
   identity: v.optional(identity),
@@ -67,6 +69,8 @@ const sandboxState = v.object({
     network: v.optional(processRecord),
     /** There once something is shared. */
     virtiofsd: v.optional(processRecord),
+    /** There when the pod has a network in user mode. */
+    passt: v.optional(processRecord),
   }),
 });
 

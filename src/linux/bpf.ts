@@ -11,6 +11,8 @@ const ATTRIBUTE_BYTES = 128;
 const MAP_CREATE = 0;
 const MAP_UPDATE = 2;
 const PROGRAM_LOAD = 5;
+const PROGRAM_ATTACH = 8;
+const PROGRAM_QUERY = 16;
 const LINK_CREATE = 28;
 
 const syscall = systemCall(
@@ -21,14 +23,23 @@ const syscall = systemCall(
 type Value = number | Buffer;
 
 /** Values by their offsets in `union bpf_attr`: numbers of 32 bits, and addresses of buffers. */
-function bpf(command: number, values: ReadonlyMap<number, Value>): number {
-  const number = NUMBERS[process.arch];
-  if (number === undefined) throw new Error(`bpf(2) is not known on ${process.arch}`);
+function attributeOf(values: ReadonlyMap<number, Value>): Buffer {
   const attribute = Buffer.alloc(ATTRIBUTE_BYTES);
   for (const [offset, value] of values) {
     if (typeof value === "number") attribute.writeUInt32LE(value, offset);
     else attribute.writeBigUInt64LE(BigInt(loadKoffi().address(value)), offset);
   }
+  return attribute;
+}
+
+function bpf(command: number, values: ReadonlyMap<number, Value>): number {
+  return call(command, attributeOf(values));
+}
+
+/** The kernel may write its answer into `attribute`. */
+function call(command: number, attribute: Buffer): number {
+  const number = NUMBERS[process.arch];
+  if (number === undefined) throw new Error(`bpf(2) is not known on ${process.arch}`);
   return syscall(number, command, attribute, attribute.length);
 }
 
@@ -91,4 +102,37 @@ export function linkProgram(program: number, target: number, attachType: number)
       [8, attachType],
     ]),
   );
+}
+
+/** Beside what others have put in force there or above, none of which this can undo. */
+const ALLOW_MULTIPLE = 2;
+
+/** Puts a program in force for a cgroup, for as long as the cgroup is there. */
+export function attachProgram(program: number, cgroup: number, attachType: number): void {
+  bpf(
+    PROGRAM_ATTACH,
+    new Map([
+      [0, cgroup],
+      [4, program],
+      [8, attachType],
+      [12, ALLOW_MULTIPLE],
+    ]),
+  );
+}
+
+/** How many programs of a kind are in force for a cgroup itself, those of its parents apart. */
+export function countPrograms(cgroup: number, attachType: number): number {
+  const MOST = 64;
+  const COUNT_AT = 24;
+  const identifiers = Buffer.alloc(4 * MOST);
+  const attribute = attributeOf(
+    new Map<number, Value>([
+      [0, cgroup],
+      [4, attachType],
+      [16, identifiers],
+      [COUNT_AT, MOST],
+    ]),
+  );
+  call(PROGRAM_QUERY, attribute);
+  return attribute.readUInt32LE(COUNT_AT);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { closeSync } from "node:fs";
 import { createSocketMap, linkProgram, loadProgram, putSocket } from "./bpf.ts";
+import { instruction } from "./bpf-assembler.ts";
 
 const BPF_PROG_TYPE_SK_LOOKUP = 30;
 const BPF_SK_LOOKUP = 36;
@@ -76,21 +77,4 @@ function lookupProgram(map: number): Buffer {
     instruction(0xb7, { to: 0, value: SK_PASS }),
     instruction(0x95, {}),
   ]);
-}
-
-interface Operands {
-  to?: number;
-  from?: number;
-  offset?: number;
-  value?: number;
-}
-
-/** One instruction; the codes are those of the kernel's "BPF instruction set". */
-function instruction(code: number, { to = 0, from = 0, offset = 0, value = 0 }: Operands): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeUInt8(code, 0);
-  bytes.writeUInt8(to | (from << 4), 1);
-  bytes.writeInt16LE(offset, 2);
-  bytes.writeInt32LE(value, 4);
-  return bytes;
 }

@@ -5,11 +5,13 @@ import { KeeperClient } from "./keeper-client.ts";
 import { withLastWords } from "./last-words.ts";
 import { joinLate } from "./late-network.ts";
 import { Loss } from "./loss.ts";
-import { helpersCgroup, type Machine, type MachineDraft } from "./machine.ts";
+import { all, helpersCgroup, type Machine, type MachineDraft } from "./machine.ts";
 import type { ExitedEvent, KeeperEvent, OomEvent } from "./messages/events.ts";
+import type { OwnedDescriptors } from "./owned-descriptors.ts";
 import { Pod } from "./pod.ts";
 import { PodDevices } from "./pod-devices.ts";
 import { PodShares } from "./pod-shares.ts";
+import { startUserNetwork, type UserNetwork, type UserNetworkPlan } from "./user-network.ts";
 import { vmmUser } from "./vmm.ts";
 
 const BYTES_PER_MIB = 1024 * 1024;
@@ -76,6 +78,27 @@ function guestBytes({ configuration, growth }: MachineDraft, machine: Machine): 
   const { defaultMemory } = configuration.hypervisor.qemu;
   const { size } = statSync(machine.description.files.imagePath);
   return (defaultMemory + (growth?.memoryMib ?? 0)) * BYTES_PER_MIB + size;
+}
+
+/** Lets the guest run, and meanwhile starts what gives it a network in user mode, if it is to have one. */
+export async function bootWithNetwork(
+  draft: MachineDraft,
+  making: {
+    machine: Machine;
+    adopted: { pod: Pod; loss: Loss };
+    plan: UserNetworkPlan | undefined;
+    descriptors: OwnedDescriptors;
+  },
+): Promise<UserNetwork | undefined> {
+  const { machine, adopted, plan, descriptors } = making;
+  const parts = { identity: machine.identity, loss: adopted.loss, descriptors };
+  const [user] = await all<[UserNetwork | undefined, unknown]>(
+    plan === undefined
+      ? Promise.resolve(undefined)
+      : draft.stages.run("passt", () => startUserNetwork(draft, plan, parts)),
+    bootGuest(draft, machine, adopted),
+  );
+  return user;
 }
 
 /** Lets the guest run and waits for its agent: GUEST_BOOT_FAILED, POD_ENDED and the keeper's. */

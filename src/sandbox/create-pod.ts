@@ -8,9 +8,10 @@ import { asMukonError, MukonError } from "../errors/mukon-error.ts";
 import { podCgroupPath } from "../host/cgroups/path.ts";
 import { PodCgroup } from "../host/cgroups/pod-cgroup.ts";
 import type { Journal } from "../host/journal/journal.ts";
+import type { UserNetworkWish } from "../host/network/user/published-port.ts";
 import { sandboxKey } from "../host/sandbox-key.ts";
 import type { Logger } from "../logging/logger.ts";
-import { adoptMachine, bootGuest, type GuestListener, unlessLost } from "./boot-guest.ts";
+import { adoptMachine, bootWithNetwork, type GuestListener, unlessLost } from "./boot-guest.ts";
 import { all, type Machine, type MachineDraft, startMachine } from "./machine.ts";
 import {
   connectNetwork,
@@ -28,6 +29,12 @@ import { noteFailure } from "./template/failures.ts";
 import { findTemplate } from "./template/find.ts";
 import { type MachineDescription, mayUseTemplate } from "./template/inputs.ts";
 import { removeTemplate } from "./template/store.ts";
+import {
+  planUserNetwork,
+  plugUserNetwork,
+  type UserNetwork,
+  type UserNetworkPlan,
+} from "./user-network.ts";
 
 const LAST_SIGNS_MS = 100;
 
@@ -60,6 +67,8 @@ export interface PodRequest {
   networkNamespace?: { path: string } | "new" | undefined;
   /** Programs of the client's may look for a network namespace by a pid; it must not be the VMM's. */
   hasHooks?: boolean;
+  /** It has a network in user mode instead, with what of the host's leads to it. */
+  userNetwork?: UserNetworkWish | undefined;
   /** Connections to the loopback of that namespace go to the guest's, as CRI's port-forward wants it. */
   isForwarding?: boolean;
   log: Logger;
@@ -145,16 +154,17 @@ async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise
   let machine: Machine | undefined;
   let adopted: ReturnType<typeof adoptMachine> | undefined;
   try {
-    const [started, network] = await all<[Machine, PodNetwork | undefined]>(
+    const [started, network, plan] = await all<[Machine, Network, UserNetworkPlan | undefined]>(
       startMachine(draft),
       stages.run("network", () => connectNetwork(draft, networkOf(request), taps)),
+      planUserNetwork(draft, request.userNetwork),
     );
     machine = started;
     adopted = adoptMachine(draft, machine, request.onEvent);
-    await bootGuest(draft, machine, adopted);
+    const user = await bootWithNetwork(draft, { machine, adopted, plan, descriptors: taps });
     await prepareSandbox(attempt, adopted);
     mayBlameTemplate = false;
-    await plugCards(draft, adopted, network);
+    await plugCards(draft, adopted, { network, user });
   } catch (error) {
     const suspect = mayBlameTemplate && (await suspectTemplate(draft, machine, error));
     const isOurs = await undo(draft, adopted?.pod);
@@ -219,13 +229,17 @@ async function prepareSandbox(
   });
 }
 
+type Network = PodNetwork | undefined;
+
 async function plugCards(
   draft: MachineDraft,
   { pod, loss }: ReturnType<typeof adoptMachine>,
-  network: PodNetwork | undefined,
+  { network, user }: { network: PodNetwork | undefined; user: UserNetwork | undefined },
 ): Promise<void> {
-  if (network === undefined) return;
+  if (network === undefined && user === undefined) return;
   const plug = async (): Promise<void> => {
+    if (user !== undefined) await plugUserNetwork(draft.key, user, pod.keeper);
+    if (network === undefined) return;
     await plugNetwork(draft.key, network, pod.keeper);
     await forwardLoopback(network, pod.keeper, (descriptor) => pod.hold(descriptor));
   };

@@ -6,7 +6,7 @@ import type { ConfinedLaunch } from "../host/launcher/types.ts";
 import { programsDirectory, publishProgram } from "../host/programs.ts";
 
 /** Debian's Node reads parts of itself from there, when it starts. */
-const NODE_PARTS = "/usr/share/nodejs";
+export const NODE_PARTS = "/usr/share/nodejs";
 
 /** The keeper's ends of its sockets, in the order of its descriptors from 3 on. */
 export interface KeeperSockets {

@@ -13,11 +13,12 @@ const LOOPBACK = "127.0.0.1";
 export function parseNetwork(text: string): string {
   const name = text.startsWith("cni:") ? text.slice(4) : text;
   if (isAbsolute(text)) return normalize(text);
-  if (NAME.test(name) && name !== "host") return name;
+  const isReserved = name === "host" || (name === "user" && name !== text);
+  if (NAME.test(name) && !isReserved) return name;
   throw usage(
     "--network",
     text,
-    "none, the name of a CNI network (bridge), or the path of a network namespace",
+    "none, user, the name of a CNI network (bridge), or the path of a network namespace",
   );
 }
 

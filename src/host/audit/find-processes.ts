@@ -9,7 +9,7 @@ import { isRunning } from "../journal/liveness.ts";
 import { type SandboxState, toProcessHandle } from "../sandbox-state.ts";
 import type { AuditRole, FoundProcess } from "./types.ts";
 
-const ROLES = ["shim", "keeper", "vmm", "network", "virtiofsd"] as const;
+const ROLES = ["shim", "keeper", "vmm", "network", "virtiofsd", "passt"] as const;
 
 /**
  * Every process of a pod: those that were written down, all with an id of its block, and all that

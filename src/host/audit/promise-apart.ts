@@ -4,12 +4,15 @@ import { sandboxDirectory } from "../../linux/paths.ts";
 import { readDescriptors, readNamespaces } from "../../linux/process-status.ts";
 import { ownerOfBlock } from "../identity/blocks.ts";
 import { deviationsOfRoot, kindOfRoot, readRoot } from "../jail/inspect-root.ts";
+import { deviationsOfWall } from "../network/user/wall.ts";
 import { listSandboxes, readSandboxState, type SandboxState } from "../sandbox-state.ts";
 import { findProcesses } from "./find-processes.ts";
-import type { FoundProcess } from "./types.ts";
+import type { AuditRole, FoundProcess } from "./types.ts";
 
 /** Namespaces through which processes could meet. */
 const APART = ["net", "ipc", "uts", "mnt", "pid"] as const;
+/** These see nothing but a root that was made for them. */
+const JAILED: ReadonlySet<AuditRole> = new Set(["vmm", "keeper", "network", "passt"]);
 const RUNTIME_DIRECTORY_MODE = 0o700;
 
 /** Another pod, and what of it must not turn up in this one. */
@@ -39,13 +42,15 @@ export function brokenSeparation(
   const own = readNamespaces(status.pid);
   const host = hostNamespaces();
   for (const name of APART) {
+    // It is what reaches the network for the pod; what it does not reach is a matter of its wall.
+    if (role === "passt" && name === "net") continue;
     if (own[name] === undefined || own[name] === host[name]) {
       reasons.push(`it is in the host's ${name} namespace`);
     }
   }
   const root = readRoot(status.pid);
-  if (role === "vmm" || role === "keeper" || role === "network")
-    reasons.push(...deviationsOfRoot(root));
+  if (role === "passt") reasons.push(...brokenWall(status.pid, pod.state));
+  if (JAILED.has(role)) reasons.push(...deviationsOfRoot(root));
   if (role === "virtiofsd" && kindOfRoot(root) !== "share") {
     reasons.push("its root is not what it shares");
   }
@@ -64,6 +69,11 @@ export function brokenSeparation(
     if (foreign !== undefined) reasons.push(`it has ${foreign} of sandbox ${key} open`);
   }
   return reasons;
+}
+
+function brokenWall(pid: number, { wall }: SandboxState): string[] {
+  if (wall === undefined) return ["nobody wrote down which wall it is behind"];
+  return deviationsOfWall({ cgroup: wall }, pid);
 }
 
 function brokenIdentity(
@@ -95,7 +105,7 @@ function describe(key: string, state: SandboxState): Neighbour {
   for (const { role, status } of findProcesses(state).processes) {
     if (role === "shim" || role === "helper") continue;
     const { net } = readNamespaces(status.pid);
-    if (net !== undefined) networks.add(net);
+    if (net !== undefined && role !== "passt") networks.add(net);
     for (const target of readDescriptors(status.pid).values()) {
       if (target.startsWith("socket:")) sockets.add(target);
     }

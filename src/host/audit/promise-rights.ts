@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { networkHolderIds } from "../identity/types.ts";
 import { kvmNode } from "../launcher/kvm-group.ts";
 import { findDeviations } from "../launcher/verify.ts";
+import { passtConfinement } from "../network/user/passt.ts";
 import type { SandboxState } from "../sandbox-state.ts";
 import { sharedFsConfinement } from "../shared-fs/launch.ts";
 import type { FoundProcess } from "./types.ts";
@@ -13,6 +14,9 @@ export function brokenRights(found: FoundProcess, state: SandboxState): string[]
   const { identity } = state;
   if (role === "virtiofsd" && identity !== undefined) {
     return findDeviations(status, sharedFsConfinement(identity)).map(({ message }) => message);
+  }
+  if (role === "passt" && identity !== undefined) {
+    return findDeviations(status, passtConfinement(identity)).map(({ message }) => message);
   }
   const ids = idsOf(found, state);
   if (ids === undefined) return ["nobody wrote down who it runs as"];

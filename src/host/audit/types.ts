@@ -11,7 +11,15 @@ export type PromiseName = (typeof PROMISES)[number];
 export type Verdict = "kept" | "trusted" | `broken: ${string}`;
 
 /** `unknown`: has an id of the pod, but nobody wrote down that it was started. */
-export type AuditRole = "shim" | "keeper" | "vmm" | "network" | "virtiofsd" | "helper" | "unknown";
+export type AuditRole =
+  | "shim"
+  | "keeper"
+  | "vmm"
+  | "network"
+  | "virtiofsd"
+  | "passt"
+  | "helper"
+  | "unknown";
 
 /** Plain values only, for tables and JSON. */
 export interface AuditedProcess {

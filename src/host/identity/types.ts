@@ -13,6 +13,13 @@ export const VMM_OFFSET = PROCESS_IDS.offset;
 export const KEEPER_OFFSET = PROCESS_IDS.offset + 1;
 const NETWORK_HOLDER_OFFSET = PROCESS_IDS.offset + 2;
 
+const PASST_OFFSET = PROCESS_IDS.offset + 3;
+
+/** Of the process that gives a pod its user-mode network; it has no name. */
+export function passtIds({ block: { base } }: PodIdentity): { uid: number; gid: number } {
+  return { uid: base + PASST_OFFSET, gid: base + PASST_OFFSET };
+}
+
 /** Ids as files have them, mapped to those of a block, but for the processes' own. */
 export function fileIdMap(base: number): IdMap {
   const end = PROCESS_IDS.offset + PROCESS_IDS.count;

@@ -33,7 +33,8 @@ export function confinementChain(
   const files = Math.min(launch.maxOpenFiles ?? DEFAULT_MAX_OPEN_FILES, own.hardMaxOpenFiles);
   const score = Math.max(launch.oomScoreAdjust ?? 0, own.oomScoreAdjust);
   return [
-    ...[findTool("unshare"), "--net", "--ipc", "--uts"],
+    ...[findTool("unshare"), ...(launch.placeBehindWall === undefined ? ["--net"] : [])],
+    ...["--ipc", "--uts"],
     ...[findTool("prlimit"), "--core=0", `--nofile=${files}:${files}`, "--"],
     ...(score === own.oomScoreAdjust ? [] : [findTool("choom"), "-n", String(score), "--"]),
     ...enter(launch.userNamespace, options.doorPath),
@@ -91,6 +92,9 @@ function assertLaunch(launch: ConfinedLaunch): void {
   if (launch.groups.length > 1) refuse("it would have more groups than that of /dev/kvm");
   if (launch.userNamespace !== undefined && launch.groups.length > 0) {
     refuse("the root of a user namespace would be in a group of the host's");
+  }
+  if (launch.placeBehindWall !== undefined && launch.jail === undefined) {
+    refuse("it would be in the host's network without a jail");
   }
   if (!isAbsolute(launch.argv[0] ?? "")) refuse("its program is not given by an absolute path");
 }

@@ -47,12 +47,25 @@ function start(launch: ConfinedLaunch): Started {
   }
   const tools = identitiesOf([findTool("nsenter"), dropTool()]);
   const outside = readNamespaces(process.pid).mnt;
-  const jailed = spawnJailed(launch.jail, (doorPath) =>
-    spawnChain(confinementChain(launch, { doorPath }), launch),
-  );
+  const jailed = spawnJailed(launch.jail, (doorPath) => {
+    const child = spawnChain(confinementChain(launch, { doorPath }), launch);
+    placeBehindWall(child, launch);
+    return child;
+  });
   const isProgram = (pid: number): boolean =>
     ![outside, undefined].includes(readNamespaces(pid).mnt) && isNoneOf(tools, pid);
   return { ...jailed, isProgram };
+}
+
+/** It waits at the door meanwhile: it has no socket yet, and what it makes later is behind the wall. */
+function placeBehindWall(child: ChildProcess, { placeBehindWall: place }: ConfinedLaunch): void {
+  try {
+    if (child.pid !== undefined) place?.(child.pid);
+  } catch (error) {
+    child.on("error", () => {});
+    child.kill("SIGKILL");
+    throw error;
+  }
 }
 
 function spawnChain([file, ...args]: readonly string[], launch: ConfinedLaunch): ChildProcess {

@@ -31,6 +31,11 @@ export interface ConfinedLaunch {
   oomScoreAdjust?: number;
   /** Only for `rootless = false`: lets uid and gid be 0, still without capabilities. */
   isRootAllowed?: boolean;
+  /**
+   * Leaves it in our own network, behind a wall: this is called with its pid when it is there, and
+   * before it enters the jail, which it must have.
+   */
+  placeBehindWall?: (pid: number) => void;
   /** Makes it root of a user namespace; `uid` and `gid` are what that root is on the host. */
   userNamespace?: UserNamespaceLaunch;
 }

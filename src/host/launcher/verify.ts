@@ -69,9 +69,10 @@ export function expectedConfinement(
   options: { seccomp: ExpectedConfinement["seccomp"] },
 ): ExpectedConfinement {
   const { role, uid, gid, groups, userNamespace, jail } = launch;
+  const isWalledOff = launch.placeBehindWall !== undefined;
   const ownNamespaces: NamespaceName[] = [
     ...(jail === undefined ? OWN_NAMESPACES : JAIL_NAMESPACES),
-  ];
+  ].filter((name) => name !== "net" || !isWalledOff);
   if (userNamespace !== undefined) ownNamespaces.push("user");
   const expected = { role, uid, gid, groups, seccomp: options.seccomp, ownNamespaces };
   return {

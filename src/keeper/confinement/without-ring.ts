@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readdirSync, readlinkSync } from "node:fs";
-import { setCloseOnExec } from "../../linux/descriptors.ts";
+import { execute } from "../../linux/execute.ts";
 import { filterSystemCalls } from "../../linux/seccomp/install.ts";
-import { systemCall } from "../../linux/system-call.ts";
 import { KEEPER_DESCRIPTORS } from "../../sandbox/messages/limits.ts";
 
 const RING = "anon_inode:[io_uring]";
 const RESTARTED = "--without-io-uring";
-
-const execute = systemCall(
-  "int execve(const char *path, const char **arguments, const char **environment)",
-);
 
 /**
  * Newer versions of libuv (Debian 13: 1.50) keep an io_uring in each event loop from the start, and no
@@ -25,10 +20,8 @@ export function restartWithoutRing(): void {
     ...{ allowed: [], checked: {}, deadly: [] },
     ...{ unknown: ["io_uring_setup"], otherwise: "allowed" },
   });
-  // Node has marked all that it was started with.
-  for (const fd of [0, 1, 2, ...Object.values(KEEPER_DESCRIPTORS)]) setCloseOnExec(fd, false);
-  const words = [process.execPath, process.argv[1] ?? "", RESTARTED];
-  execute(process.execPath, [...words, null], [null]);
+  const argv: [string, ...string[]] = [process.execPath, process.argv[1] ?? "", RESTARTED];
+  execute(argv, Object.values(KEEPER_DESCRIPTORS));
 }
 
 function hasRing(): boolean {

@@ -12,10 +12,12 @@ export interface ArgumentCheck {
 /** A policy; what it does not name fails with EPERM, unless it says otherwise. */
 export interface FilterPolicy {
   allowed: readonly SystemCallName[];
-  /** Allowed with these arguments; EPERM otherwise. */
-  checked: Partial<Record<SystemCallName, ArgumentCheck>>;
+  /** Allowed with these arguments, all of them; EPERM otherwise. */
+  checked: Partial<Record<SystemCallName, ArgumentCheck | readonly ArgumentCheck[]>>;
   /** Fail with ENOSYS: the C library then uses an older call, whose arguments can be looked at. */
   unknown: readonly SystemCallName[];
+  /** Succeed and do nothing: for what a program insists on doing to itself, and what has been done to it. */
+  skipped?: readonly SystemCallName[];
   /** End the whole process: no program of good will makes them. */
   deadly: readonly SystemCallName[];
   /** What becomes of calls that it does not name. Default: "refused". */
@@ -41,6 +43,7 @@ export const BPF = {
 export const ACTIONS = {
   allow: 0x7fff_0000,
   killProcess: 0x8000_0000,
+  success: 0x0005_0000,
   permissionDenied: 0x0005_0001,
   notImplemented: 0x0005_0026,
 } as const;
@@ -51,6 +54,8 @@ const ARGUMENTS = 16;
 const AUDIT_ARCHITECTURES = { x64: 0xc000_003e, arm64: 0xc000_00b7 } as const;
 /** Numbers from here on are those of the x32 ABI, by which every call has a second one. */
 const X32 = 0x4000_0000;
+
+type Checks = ArgumentCheck | ArgumentCheck[];
 
 /** The filter's program: one comparison after the other, and each that hits returns. seccomp(2) */
 export function compileFilter(
@@ -63,15 +68,16 @@ export function compileFilter(
       .filter((number) => number !== undefined);
   const all = (names: readonly SystemCallName[], action: number): Instruction[] =>
     numbers(names).flatMap((number) => [equals(number, 0, 1), end(action)]);
-  const checked = Object.entries(policy.checked) as [SystemCallName, ArgumentCheck][];
+  const checked = Object.entries(policy.checked) as [SystemCallName, Checks][];
   return [
     ...[load(ARCHITECTURE), equals(AUDIT_ARCHITECTURES[architecture], 1, 0)],
     ...[end(ACTIONS.killProcess), load(NUMBER)],
     ...[instruction(BPF.jumpAtLeast, X32, [0, 1]), end(ACTIONS.killProcess)],
     ...all(policy.allowed, ACTIONS.allow),
     ...checked.flatMap(([name, check]) =>
-      numbers([name]).flatMap((number) => checkArgument(number, check)),
+      numbers([name]).flatMap((number) => checkArguments(number, [check].flat())),
     ),
+    ...all(policy.skipped ?? [], ACTIONS.success),
     ...all(policy.unknown, ACTIONS.notImplemented),
     ...all(policy.deadly, ACTIONS.killProcess),
     end(policy.otherwise === "allowed" ? ACTIONS.allow : ACTIONS.permissionDenied),
@@ -90,15 +96,21 @@ export function encodeFilter(program: readonly Instruction[]): Buffer {
   return bytes;
 }
 
-function checkArgument(number: number, { index, mask, oneOf }: ArgumentCheck): Instruction[] {
+/** The action comes after the last of the checks; each that fails returns before. */
+function checkArguments(number: number, checks: readonly ArgumentCheck[]): Instruction[] {
+  const body = [...checks.flatMap(checkArgument), end(ACTIONS.allow)];
+  return [equals(number, 0, body.length), ...body];
+}
+
+function checkArgument({ index, mask, oneOf }: ArgumentCheck): Instruction[] {
   const at = ARGUMENTS + 8 * index;
-  const body = [
+  return [
     ...[load(at + 4), equals(0, 1, 0), end(ACTIONS.permissionDenied), load(at)],
     ...(mask === undefined ? [] : [instruction(BPF.and, mask)]),
-    ...oneOf.flatMap((value) => [equals(value, 0, 1), end(ACTIONS.allow)]),
+    // To behind the refusal, which is one further than the comparisons that are left.
+    ...oneOf.map((value, place) => equals(value, oneOf.length - place, 0)),
     end(ACTIONS.permissionDenied),
   ];
-  return [equals(number, 0, body.length), ...body];
 }
 
 function load(offset: number): Instruction {

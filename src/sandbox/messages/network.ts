@@ -24,6 +24,8 @@ export const Card = v.strictObject({
   cardId: CardIdentifier,
   mac: HardwareAddress,
   mtu: range(68, 65_535),
+  /** What its descriptor is: a tap device (the default), or a stream of frames, each with its length. */
+  backend: v.optional(v.picklist(["tap", "stream"])),
 });
 
 /** The network as the guest is to have it. */

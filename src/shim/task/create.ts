@@ -2,6 +2,7 @@
 import { podTypeOf } from "../../config/annotations/pod-type.ts";
 import { MukonError } from "../../errors/mukon-error.ts";
 import type { OciSpec } from "../../guest-protocol/oci-spec.ts";
+import { readUserNetworkWish } from "../../host/network/user/wish-file.ts";
 import { Steps } from "../../logging/steps.ts";
 import { createdEvent } from "../events/task-events.ts";
 import { ContainerHooks, unheardHooks } from "../hooks/container-hooks.ts";
@@ -138,6 +139,7 @@ async function createWithPod(
     dns: nameServerLines(spec),
     networkNamespace: networkNamespaceOf(spec),
     hasHooks: hooks.areAny,
+    userNetwork: readUserNetworkWish(bundle),
     isForwarding: podTypeOf(spec.annotations ?? {}).type === "sandbox",
     log: context.log,
     onEvent: (event) => exits.onEvent(event),

@@ -5,8 +5,13 @@ import type { QmpClient } from "./qmp/client.ts";
 export interface CardRequest {
   /** Short plain name, unique in the pod. */
   cardId: string;
-  /** An open tap device whose frames have a virtio-net header; the caller closes its own. */
+  /**
+   * An open tap device whose frames have a virtio-net header, or a connected socket with frames that
+   * have their length before them; the caller closes its own.
+   */
   descriptor: number;
+  /** Which of the two. Default: "tap". */
+  backend?: "tap" | "stream" | undefined;
   /** /dev/vhost-net, open for both; without it QEMU itself moves the frames. */
   vhostDescriptor?: number | undefined;
   mac: string;
@@ -34,16 +39,22 @@ export class Cards {
       await this.#qmp.execute("getfd", { fdname: name }, { descriptor: fd });
       return name;
     };
-    const vhost =
-      vhostDescriptor === undefined
-        ? { vhost: false }
-        : { vhost: true, vhostfd: await give(`vhost-${cardId}`, vhostDescriptor) };
+    const id = `net-${cardId}`;
     const fd = await give(`tap-${cardId}`, descriptor);
-    await this.#qmp.execute("netdev_add", { type: "tap", id: `net-${cardId}`, fd, ...vhost });
+    if (request.backend === "stream") {
+      // Not "stream": that one looks the descriptor up on a thread on which it is not known.
+      await this.#qmp.execute("netdev_add", { type: "socket", id, fd });
+    } else {
+      const vhost =
+        vhostDescriptor === undefined
+          ? { vhost: false }
+          : { vhost: true, vhostfd: await give(`vhost-${cardId}`, vhostDescriptor) };
+      await this.#qmp.execute("netdev_add", { type: "tap", id, fd, ...vhost });
+    }
     await this.#qmp.execute("device_add", {
       driver: "virtio-net-pci-non-transitional",
       id: `card-${cardId}`,
-      netdev: `net-${cardId}`,
+      netdev: id,
       mac,
       host_mtu: mtu,
       // No boot from the network: the program for that would be one more file of the host's.

@@ -10,6 +10,9 @@ export const JOURNALLED_STEPS: Readonly<Record<string, readonly string[]>> = {
   "src/host/identity/acquire.ts": ["identity", "user"],
   "src/host/journal/journal.ts": ["process shim"],
   "src/host/network/mirror.ts": ["mirror"],
+  // Of a network in user mode, and so is the process passt: killed at by
+  // test/integration/network/user-frames.test.ts.
+  "src/host/network/user/wall.ts": ["cgroup"],
   "src/host/runtime-dir/runtime-dir.ts": ["directory user"],
   "src/host/shared-fs/tree.ts": ["directory shared"],
   "src/sandbox/launch-verified.ts": [

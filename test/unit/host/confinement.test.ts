@@ -183,7 +183,18 @@ describe("the command that confines", () => {
     assert.ok(!chain.some((word) => word.endsWith("/choom")));
   });
 
+  it("leaves in the host's network only what is behind a wall, and in a jail", () => {
+    const jail = { paths: ["/usr/bin/qemu"], devices: [] };
+    const walled = { ...LAUNCH, jail, placeBehindWall: () => {} };
+    const chain = confinementChain(walled, { own, doorPath: "/proc/1/fd/9" });
+    assert.ok(chain.join(" ").includes("unshare --ipc --uts "));
+    assert.ok(!chain.includes("--net"));
+    const { ownNamespaces } = expectedConfinement(walled, { seccomp: "filter" });
+    assert.deepEqual(ownNamespaces, ["ipc", "uts", "mnt", "pid"]);
+  });
+
   const refused: [string, Partial<ConfinedLaunch>][] = [
+    ["the host's network without a jail", { placeBehindWall: () => {} }],
     ["root", { uid: 0 }],
     ["the root group", { gid: 0 }],
     ["root as a supplementary group", { groups: [0], isRootAllowed: true }],
