@@ -14,7 +14,7 @@ export interface Payload {
 }
 
 const PROGRAMS: readonly string[] = [
-  ...["mukon.cjs", "shim.cjs", "shim-daemon.cjs", "keeper.cjs", "koffi.node"],
+  ...["mukon.cjs", "shim.cjs", "shim-daemon.cjs", "keeper.cjs", "passt-filter.cjs", "koffi.node"],
 ];
 
 /** @throws INSTALL_PAYLOAD_INVALID when something is missing */

@@ -64,7 +64,8 @@ export class Node {
       "mukon-gc.service": "[Service]\nExecStart=/usr/local/bin/mukon gc\n",
       [`guest/${guest}/manifest.json`]: `guest ${guest}`,
     };
-    for (const name of ["mukon.cjs", "shim.cjs", "shim-daemon.cjs", "keeper.cjs", "koffi.node"]) {
+    const programs = ["mukon.cjs", "shim.cjs", "shim-daemon.cjs", "keeper.cjs"];
+    for (const name of [...programs, "passt-filter.cjs", "koffi.node"]) {
       files[`lib/mukon/${name}`] = `${name} ${build}\n`;
     }
     for (const [name, text] of Object.entries(files)) {
