@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { loadKoffi } from "./koffi-loader.ts";
-import { systemCall } from "./system-call.ts";
+import { SystemCallError, systemCall } from "./system-call.ts";
 
 /** Number of bpf(2), which the C library has no function for. */
 const NUMBERS: Partial<Record<NodeJS.Architecture, number>> = { x64: 321, arm64: 280 };
@@ -74,22 +74,30 @@ export function putSocket(map: number, index: number, socket: number): void {
   );
 }
 
+/** As many as libbpf makes: a signal of any kind interrupts the verifier, which says EAGAIN for it. */
+const LOAD_ATTEMPTS = 5;
+
 /** Has the kernel verify a program; its descriptor. */
 export function loadProgram(
   program: Buffer,
   kind: { programType: number; attachType: number },
 ): number {
   const INSTRUCTION_BYTES = 8;
-  return bpf(
-    PROGRAM_LOAD,
-    new Map<number, Value>([
-      [0, kind.programType],
-      [4, program.length / INSTRUCTION_BYTES],
-      [8, program],
-      [16, Buffer.from("Apache-2.0\0")],
-      [68, kind.attachType],
-    ]),
-  );
+  const values = new Map<number, Value>([
+    [0, kind.programType],
+    [4, program.length / INSTRUCTION_BYTES],
+    [8, program],
+    [16, Buffer.from("Apache-2.0\0")],
+    [68, kind.attachType],
+  ]);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return bpf(PROGRAM_LOAD, values);
+    } catch (error) {
+      const isInterrupted = error instanceof SystemCallError && error.errorName === "EAGAIN";
+      if (!isInterrupted || attempt === LOAD_ATTEMPTS) throw error;
+    }
+  }
 }
 
 /** Puts a program in force at `target`, as long as the descriptor that this returns is open. */
