@@ -83,6 +83,9 @@ export function expectedConfinement(
   };
 }
 
+/** Namespaces that the kernel takes from a process as it ends (exit_task_namespaces). */
+const OF_LIVING = ["mnt", "ipc", "uts", "net"] as const satisfies readonly NamespaceName[];
+
 /** The one difference of a process that is not there to be looked at. */
 export const HAS_ENDED = "the process has ended";
 
@@ -137,9 +140,9 @@ export function findDeviations(
   const root = expected.jail === undefined ? undefined : reader.root(target.pid);
   // Last, so that all of the above was read from the process that is meant.
   const isOver = threads.every(({ state }) => state === ZOMBIE);
-  // One that is about to be a zombie is in no namespace any more.
-  const isInNone = Object.values(theirs).every((name) => name === undefined);
-  if (isOver || isInNone || !reader.isSame(target)) {
+  // One that is about to be a zombie is in none of these any more; its pids and its user stay a while.
+  const isLeaving = OF_LIVING.every((name) => theirs[name] === undefined);
+  if (isOver || isLeaving || !reader.isSame(target)) {
     return [{ fact: "process", message: HAS_ENDED }];
   }
   const found = threads.flatMap((thread) => deviationsOfThread(thread, target.pid, expected));

@@ -100,7 +100,13 @@ test("every process of it is as confined as it is said to be", { skip }, async (
   const host = statSync(network.host).ino;
   assert.equal(statSync(`/proc/${passt}/ns/net`).ino, host, "passt is in the host's network");
   assert.notEqual(statSync(`/proc/${pod.vmmPid}/ns/net`).ino, host, "the VMM is in none");
-  for (const file of ["etc/passwd", "bin/sh", "proc/1/root/etc/passwd", "run", "home"]) {
+  for (const file of [
+    "etc/passwd",
+    "bin/sh",
+    "proc/1/root/etc/passwd",
+    "run/mukon/sandboxes",
+    "home",
+  ]) {
     assert.equal(existsSync(`/proc/${passt}/root/${file}`), false, file);
   }
 });
