@@ -46,7 +46,8 @@ test("a task lives through all its states, and containerd is told of each", asyn
   const state = readSandboxState("test..one");
 
   await t.test("created: it has a living pid, and waits to be started", async () => {
-    assert.equal(pid, state?.processes.vmm?.pid);
+    // Of the process in whose network namespace clients such as Docker put interfaces.
+    assert.equal(pid, state?.processes.network?.pid);
     assert.ok(existsSync(`/proc/${pid}/ns/net`));
     assert.equal((await shim.state("one")).status, 1);
     assert.equal((await shim.connectTask("one")).taskPid, pid);
