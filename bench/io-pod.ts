@@ -7,7 +7,7 @@ const BYTES_PER_MIB = 1024 * 1024;
 const SECONDS_PER_MINUTE = 60;
 const PIECES = { "4 KiB": 4096, "1 MiB": BYTES_PER_MIB } as const;
 /** Pieces of 4 KiB take longer, so fewer of them are moved. */
-const SMALL_SHARE = 1 / 16;
+const SMALL_SHARE = 1 / 64;
 /** In the container. */
 const PLACES = { "virtio-fs": "/shared/file", block: "/dev/disk" } as const;
 

@@ -22,7 +22,7 @@ const { values } = parseArgs({
   options: {
     runs: { type: "string", default: "7" },
     starts: { type: "string", default: "7" },
-    mib: { type: "string", default: "256" },
+    mib: { type: "string", default: "1024" },
   },
 });
 
