@@ -8,6 +8,8 @@ import { explainUsage } from "./usage.ts";
 
 /** As Docker's and the shell's: 125 when mukon failed, and what has a code of its own. */
 const FAILED = 125;
+/** Images and programs have to be read by users without rights; all that is secret has a mode of its own. */
+const UMASK = 0o022;
 const WRONG_USAGE = 2;
 const EXIT_CODES: Readonly<Record<string, number>> = {
   USAGE: WRONG_USAGE,
@@ -17,6 +19,8 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
 
 async function main(): Promise<void> {
   noteProcessStart("cli");
+  // That of a hardened root shell may be stricter.
+  process.umask(UMASK);
   const program = makeProgram();
   try {
     await program.parseAsync(process.argv);

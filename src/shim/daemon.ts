@@ -8,7 +8,12 @@ import { printInfo } from "./info.ts";
 import { serve } from "./serve.ts";
 
 /** All that needs more than `start` does; see start.ts. */
+/** What the pod's users have to read of what is made for them; all that is secret has a mode of its own. */
+const UMASK = 0o022;
+
 async function main(): Promise<void> {
+  // Whoever started us may have a stricter one, behind which no jail could be entered.
+  process.umask(UMASK);
   const options = parseShimArguments(process.argv.slice(2));
   switch (options.verb) {
     case "serve":

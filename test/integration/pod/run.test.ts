@@ -75,3 +75,11 @@ test("a scratch disk takes what the container writes", async () => {
   assert.equal(result.code, 0, result.stderr);
   assert.ok(Number(result.stdout) > 800 && Number(result.stdout) <= 1024, result.stdout);
 });
+
+test("a shell whose umask lets nobody else read changes nothing", async () => {
+  const strict = ["sh", "-c", 'umask 077; exec "$@"', "sh"];
+  const { code, stdout, stderr } = await mukon(["run", "--rm", "busybox", "echo", "there"], {
+    under: strict,
+  });
+  assert.deepEqual([code, stdout], [0, "there\n"], stderr);
+});
