@@ -80,7 +80,6 @@ for (const [errorName, { calls: names, count }] of Object.entries(ERRORS)) {
       // Not all is needed by a pod: without the rest it starts, and is ended by the test.
       const isHit = struck.calls.some(({ isInjected }) => isInjected);
       const key = isHit ? (struck.hasLived ? "started" : String(code)) : "not hit";
-      console.error(key, told.replaceAll("\n", " "));
       codes.set(key, (codes.get(key) ?? 0) + 1);
       if (struck.endedItself) unclear.push(`the shim itself has ended: ${told}`);
       if (struck.hasLived) return;
