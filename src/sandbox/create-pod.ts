@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { setTimeout as delay } from "node:timers/promises";
 import { applyAnnotations } from "../config/annotations/apply.ts";
 import type { OciSizing } from "../config/annotations/sizing.ts";
 import { loadConfiguration } from "../config/load.ts";
@@ -29,14 +28,13 @@ import { noteFailure } from "./template/failures.ts";
 import { findTemplate } from "./template/find.ts";
 import { type MachineDescription, mayUseTemplate } from "./template/inputs.ts";
 import { removeTemplate } from "./template/store.ts";
+import { suspectTemplate } from "./template/suspect.ts";
 import {
   planUserNetwork,
   plugUserNetwork,
   type UserNetwork,
   type UserNetworkPlan,
 } from "./user-network.ts";
-
-const LAST_SIGNS_MS = 100;
 
 export interface PodRequest {
   id: string;
@@ -166,7 +164,7 @@ async function tryPod(attempt: Attempt, onBegun: () => void = () => {}): Promise
     mayBlameTemplate = false;
     await plugCards(draft, adopted, { network, user });
   } catch (error) {
-    const suspect = mayBlameTemplate && (await suspectTemplate(draft, machine, error));
+    const suspect = mayBlameTemplate && (await suspectTemplate(draft.template, machine, error));
     const isOurs = await undo(draft, adopted?.pod);
     if (typeof suspect === "string" && isOurs) throw new FailedClone(suspect, error);
     throw error;
@@ -255,27 +253,6 @@ function networkOf({ networkNamespace, isForwarding = false }: PodRequest): Netw
 function isNetworkHeld({ request, loaded }: Attempt): boolean {
   const isOff = loaded.configuration.runtime.internetworkingModel === "none";
   return request.hasHooks === true || (request.networkNamespace === "new" && !isOff);
-}
-
-/**
- * The template that may be to blame: not for a keeper that has ended or breaks the rules, nor for a
- * VMM that somebody has killed, nor for what keeps any VMM from being started.
- */
-async function suspectTemplate(
-  { template }: MachineDraft,
-  machine: Machine | undefined,
-  error: unknown,
-): Promise<string | undefined> {
-  const { code, details } = asMukonError(error);
-  if (template === undefined || code.startsWith("KEEPER_")) return undefined;
-  if (machine === undefined) {
-    return code === "LAUNCH_FAILED" && details?.role === "vmm" ? template : undefined;
-  }
-  const { vmm, keeper } = machine;
-  // That a process has ended shows on its sockets first.
-  await delay(LAST_SIGNS_MS);
-  const isKeeperThere = keeper.child.exitCode === null && keeper.child.signalCode === null;
-  return isKeeperThere && vmm.child.signalCode !== "SIGKILL" ? template : undefined;
 }
 
 /** False: somebody else has cleaned up, who does not want this pod; or it could not be done. */

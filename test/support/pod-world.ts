@@ -152,6 +152,13 @@ export class PodWorld {
     }
   }
 
+  /** After pods that were made to fail: their template, which others are clones of, may be gone. */
+  async restoreTemplate(): Promise<void> {
+    if (!ARE_CLONED) return;
+    const { code, stderr } = await mukon(["guest", "template", "build"]);
+    assert.equal(code, 0, stderr);
+  }
+
   /** Removes all containers that are here, also those of a test that failed, then the world. */
   async end(): Promise<void> {
     this.#expected = [];

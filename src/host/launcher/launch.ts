@@ -124,7 +124,7 @@ async function awaitProgram(
     if (hasEnded(launched.child)) {
       // Lets the pipe of standard error deliver what was said.
       await sleep(20);
-      throw failed(launch, endOf(launched));
+      throw failed(launch, endOf(launched), launched.child.signalCode);
     }
     if (isProgram(launched.pid)) return;
     if (Date.now() >= deadline) {
@@ -168,8 +168,12 @@ function endOf({ child, stderrTail }: LaunchedProcess): string {
   return said === "" ? how : `${how}: ${said}`;
 }
 
-function failed(launch: ConfinedLaunch, why: string): MukonError {
+function failed(
+  launch: ConfinedLaunch,
+  why: string,
+  signal: NodeJS.Signals | null = null,
+): MukonError {
   return new MukonError("LAUNCH_FAILED", `${launch.role} (${launch.argv[0]}) failed: ${why}`, {
-    details: { role: launch.role, uid: launch.uid },
+    details: { role: launch.role, uid: launch.uid, ...(signal !== null && { signal }) },
   });
 }

@@ -6,8 +6,9 @@ import { mukon } from "../../support/mukon.ts";
 import { ARE_CLONED, PodWorld } from "../../support/pod-world.ts";
 
 let world: PodWorld;
-before(() => {
+before(async () => {
   world = new PodWorld();
+  await world.restoreTemplate();
 });
 after(() => world.end());
 

@@ -143,6 +143,7 @@ export class Sweep {
   }
 
   async end(): Promise<void> {
+    await this.#world.restoreTemplate();
     this.#containerd.close();
     await this.#network?.end();
     for (const { mountPoint } of cgroupHierarchies()) rmdirSync(join(mountPoint, this.#cgroup));
