@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { lookAtStray, type Stray } from "../../../guest/agent/container/stray.ts";
+import { lookAtStray, readStray, type Stray } from "../../../guest/agent/container/stray.ts";
 
 const DEADLINE_MS = 10_000;
 
@@ -33,4 +33,14 @@ test("a process that is not in the process table is gone", async () => {
   const { pid } = child;
   await once(child, "close");
   assert.deepEqual(lookAtStray(pid ?? 0), { state: "gone" });
+});
+
+test("a process that is dead has ended, though it stays in the process table", () => {
+  const rest = "131 202 202 0 -1 4227340 172 0 0 0 1 2 0 0 20 0 1 0 99";
+  const stat = (state: string): string => `202 (a ) Z b) ${state} ${rest} 0 0 768\n`;
+  assert.deepEqual(readStray(stat("X")), { state: "ended", status: 3 << 8 });
+  assert.deepEqual(readStray(stat("Z")), { state: "ended", status: 3 << 8 });
+  for (const state of ["R", "S", "D", "T", "I"]) {
+    assert.deepEqual(readStray(stat(state)), { state: "runs" });
+  }
 });
