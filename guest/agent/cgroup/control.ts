@@ -31,12 +31,17 @@ export function killAll(cgroup: string): void {
 }
 
 /** Sends the signal to everything below the cgroup, which holds still meanwhile. */
-export async function signalAll(cgroup: string, signal: number): Promise<void> {
+export async function signalAll(
+  cgroup: string,
+  signal: number,
+  timeoutMs = FREEZE_TIMEOUT_MS,
+): Promise<void> {
   const wasFrozen = readField(join(cgroup, "cgroup.freeze")) === "1";
-  if (!wasFrozen) await setFrozen(cgroup, true);
   try {
+    if (!wasFrozen) await setFrozen(cgroup, true, timeoutMs);
     for (const pid of processesIn(cgroup)) sendSignal(pid, signal);
   } finally {
+    // Also when it took too long to freeze: it would stay frozen for ever.
     if (!wasFrozen) await setFrozen(cgroup, false);
   }
 }
@@ -51,10 +56,14 @@ export function sendSignal(pid: number, signal: number): boolean {
   }
 }
 
-export async function setFrozen(cgroup: string, isFrozen: boolean): Promise<void> {
+export async function setFrozen(
+  cgroup: string,
+  isFrozen: boolean,
+  timeoutMs = FREEZE_TIMEOUT_MS,
+): Promise<void> {
   writeFileSync(join(cgroup, "cgroup.freeze"), isFrozen ? "1" : "0");
   const wanted = isFrozen ? "1" : "0";
-  const deadline = Date.now() + FREEZE_TIMEOUT_MS;
+  const deadline = Date.now() + timeoutMs;
   while (readKeys(join(cgroup, "cgroup.events")).get("frozen") !== BigInt(wanted)) {
     if (Date.now() > deadline) {
       throw new AgentError(Status.deadlineExceeded, `${cgroup} does not freeze or thaw`);
