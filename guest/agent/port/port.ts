@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { openSync, read, readSync, writeSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
+import { isSystemError } from "../errors.ts";
 import { callInPool, libc } from "../native/libc.ts";
 
 const POLL = "int poll(void *descriptors, unsigned long count, int timeoutMs)";
@@ -68,7 +69,10 @@ export class Port {
   #waitForBytes(buffer: Buffer): Promise<number> {
     return new Promise((resolve) => {
       read(this.#fd, buffer, 0, buffer.length, null, (error, count) => {
-        resolve(error === null ? count : 0);
+        if (error === null) resolve(count);
+        // To take it for a host that hangs up would be to answer none of the calls that it waits for.
+        else if (isInterruption(error)) resolve(this.#waitForBytes(buffer));
+        else resolve(0);
       });
     });
   }
@@ -110,7 +114,12 @@ export class Port {
   }
 
   async #waitUntilWritable(): Promise<void> {
-    await callInPool(POLL, this.#request(Buffer.alloc(8), WRITABLE), 1, WRITABLE_POLL_MS);
+    try {
+      await callInPool(POLL, this.#request(Buffer.alloc(8), WRITABLE), 1, WRITABLE_POLL_MS);
+    } catch (error) {
+      // The end of a child is told to any thread, and ends the wait: it is asked for anew.
+      if (!isInterruption(error)) throw error;
+    }
   }
 
   #poll(events: number): number {
@@ -137,4 +146,9 @@ export class Port {
     this.#queue.length = 0;
     this.#handlers.onDisconnect();
   }
+}
+
+/** A signal's handler ran meanwhile, on this thread: while a program is being started, on any but the main one. */
+function isInterruption(error: unknown): boolean {
+  return isSystemError(error, "EINTR");
 }
