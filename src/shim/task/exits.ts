@@ -68,6 +68,17 @@ export class Exits {
     this.#destroyPod();
   }
 
+  /**
+   * The guest does not tell the end of a container that was killed. Its client waits for that before it ends
+   * the pod, and with it whatever is left of the container.
+   */
+  giveUp(container: Container): void {
+    const { id: containerId } = container;
+    this.#context.log.warn("the guest does not tell a killed container's end", { containerId });
+    for (const exec of aliveExecs(container)) this.#announce(container, exec, killed());
+    this.#finish(container, killed());
+  }
+
   /** Forgets what is held back for a container that is being deleted. */
   forget(container: Container): void {
     clearTimeout(this.#held.get(container)?.timer);

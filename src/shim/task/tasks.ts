@@ -20,8 +20,10 @@ import type { TaskKeeper } from "./task-pod.ts";
 
 const SIGKILL = 9;
 const SIGTERM = 15;
-/** How long a guest may take to end a killed container before its VM is ended instead. */
+/** How long a guest may take to end a killed pod before its VM is ended instead. */
 const KILL_GRACE_MS = 10_000;
+/** How long one of the pod's other containers may take, before it is taken for ended. */
+const MEMBER_KILL_GRACE_MS = 30_000;
 
 /** One process of one container. */
 export interface Target {
@@ -36,10 +38,17 @@ export interface ExecRequest extends Target {
   process: string;
 }
 
+interface Deleted {
+  container: Container;
+  exit: Exit;
+}
+
 /** What containerd asks of tasks, whatever version of its API it speaks. */
 export class Tasks {
   readonly #context: TaskContext;
   readonly #exits: Exits;
+  /** Those that are under way. */
+  readonly #deletions = new Map<TaskProcess, Promise<Deleted>>();
 
   constructor(context: TaskContext) {
     this.#context = context;
@@ -112,7 +121,7 @@ export class Tasks {
     if (process.exit !== undefined) throw alreadyEnded(target);
     if (execId !== "") process.require(["starting", "running", "paused"], "be signalled");
     const isUnstarted = process.state === "created";
-    if (signal === SIGKILL && execId === "" && container.isSandbox) this.#insist(process);
+    if (signal === SIGKILL && execId === "") this.#insist(container);
     try {
       await this.#keeper.signal({ containerId, execId, signal, all });
     } catch (error) {
@@ -124,10 +133,25 @@ export class Tasks {
     }
   }
 
-  /** Frees a process that has ended, or was never started; with a container, all that it has. */
-  async delete(target: Target): Promise<{ container: Container; exit: Exit }> {
+  /**
+   * Frees a process that has ended, or was never started; with a container, all that it has. A client that
+   * has given up waiting and asks again waits for what is under way: nothing is taken from the guest twice.
+   */
+  async delete(target: Target): Promise<Deleted> {
     const { container, process } = this.#find(target);
     process.require(["created", "stopped"], "be deleted");
+    const underWay = this.#deletions.get(process);
+    if (underWay !== undefined) return await underWay;
+    const deletion = this.#delete(container, process);
+    this.#deletions.set(process, deletion);
+    try {
+      return await deletion;
+    } finally {
+      this.#deletions.delete(process);
+    }
+  }
+
+  async #delete(container: Container, process: TaskProcess): Promise<Deleted> {
     const { containerId, execId } = process;
     if (execId !== "") {
       container.execs.delete(execId);
@@ -221,12 +245,16 @@ export class Tasks {
     return this.#context.containers.process(id, execId);
   }
 
-  /** A guest that hangs must not keep what its user has killed. */
-  #insist(process: TaskProcess): void {
-    const timer = setTimeout(() => {
-      if (process.exit === undefined) this.#exits.endByForce();
-    }, KILL_GRACE_MS);
-    void process.exited.then(() => clearTimeout(timer));
+  /** A guest that hangs must not keep what its user has killed, nor a pod of which that is a part. */
+  #insist(container: Container): void {
+    const { init, isSandbox } = container;
+    const end = (): void => {
+      if (init.exit !== undefined) return;
+      if (isSandbox) this.#exits.endByForce();
+      else this.#exits.giveUp(container);
+    };
+    const timer = setTimeout(end, isSandbox ? KILL_GRACE_MS : MEMBER_KILL_GRACE_MS);
+    void init.exited.then(() => clearTimeout(timer));
   }
 
   async #destroyPod(): Promise<void> {

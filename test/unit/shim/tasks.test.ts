@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { mock, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { MukonError } from "../../../src/errors/mukon-error.ts";
 import { FakeShim } from "./fake-pod.ts";
 
@@ -156,6 +157,52 @@ test("kill: by state, by what the guest says, and by force when the guest does n
   mock.timers.tick(10_000);
   assert.equal((await shim.tasks.wait(init)).status, 137);
   assert.ok(shim.destroyed > 0, "the VM is ended instead");
+});
+
+test("a killed container whose end the guest never tells has ended, and its pod goes on", async (t) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  t.after(() => mock.timers.reset());
+  const shim = new FakeShim();
+  t.after(() => shim.close());
+  await shim.create("c1", inPod("sandbox"));
+  await shim.tasks.start(init);
+  await shim.create("c2", inPod("container"));
+  const second = { id: "c2", execId: "" };
+  await shim.tasks.start(second);
+  await shim.tasks.kill(second, 9, false);
+  mock.timers.tick(29_000);
+  assert.equal(shim.tasks.state(second).process.state, "running");
+  mock.timers.tick(1_000);
+  assert.equal((await shim.tasks.wait(second)).status, 137);
+  shim.tellExit(second, 3);
+  assert.deepEqual(shim.events.slice(4), ["/tasks/exit c2 137"], "once");
+  assert.equal(shim.tasks.state(init).process.state, "running");
+  assert.equal(shim.destroyed, 0);
+  await shim.tasks.delete(second);
+});
+
+test("who asks again while a container is being deleted waits for it; nothing is done twice", async (t) => {
+  const shim = new FakeShim();
+  t.after(() => shim.close());
+  await shim.create("c1", inPod("sandbox"));
+  await shim.create("c2", inPod("container"));
+  const second = { id: "c2", execId: "" };
+  let removed = () => {};
+  const removing = new Promise<void>((done) => {
+    removed = done;
+  });
+  shim.answers.set("removeContainer", () => removing);
+  const deletions = [shim.tasks.delete(second), shim.tasks.delete(second)];
+  await setImmediate();
+  assert.deepEqual(
+    shim.methods().filter((name) => name === "removeContainer"),
+    ["removeContainer"],
+  );
+  assert.equal(shim.tasks.state(second).process.state, "stopped", "it is there until it has gone");
+  removed();
+  await Promise.all(deletions);
+  assert.equal(shim.events.filter((event) => event === "/tasks/delete").length, 1);
+  await assert.rejects(shim.tasks.delete(second), hasCode("TASK_NOT_FOUND"));
 });
 
 test("a container that is killed before its start has ended, and can be deleted", async (t) => {
