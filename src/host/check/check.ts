@@ -9,6 +9,7 @@ import { checkKvmNode } from "./kvm-node.ts";
 import { checkPrograms } from "./programs.ts";
 import { checkSharedFs } from "./shared-fs.ts";
 import type { CheckProbes, CheckResult } from "./types.ts";
+import { checkUserNetwork } from "./user-network.ts";
 
 export interface CheckRequest {
   configuration: Configuration;
@@ -39,6 +40,7 @@ export async function checkHost(request: CheckRequest): Promise<CheckResult[]> {
     await checkSharedFs(hypervisor.qemu),
     checkSeccomp(),
     checkCgroup(),
+    await checkUserNetwork(),
   );
   return results;
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can a program reach that is in the host's network, but behind the wall that passt is behind?
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
+import { checkUserNetwork } from "../../../src/host/check/user-network.ts";
 import { Journal } from "../../../src/host/journal/journal.ts";
 import { tearDown } from "../../../src/host/journal/tear-down.ts";
 import type { PublishedPort } from "../../../src/host/network/user/published-port.ts";
 import { buildWall, deviationsOfWall, type Wall } from "../../../src/host/network/user/wall.ts";
+import { sandboxesDirectory } from "../../../src/linux/paths.ts";
 import type { NetworkWorld } from "../../support/network-world.ts";
 import { PodWorld } from "../../support/pod-world.ts";
 import {
@@ -70,6 +72,18 @@ function behind(isWalled: boolean, argv: readonly string[]): string[] {
   const enter = 'echo $$ > "$0" && exec "$@"';
   return ["sh", "-c", enter, join(wall.cgroup, "cgroup.procs"), ...argv];
 }
+
+test("mukon check finds passt, and builds a wall to see that it can; nothing is left of it", {
+  skip,
+}, async () => {
+  const sandboxes = readdirSync(sandboxesDirectory());
+  const groups = readdirSync(dirname(wall.cgroup));
+  const { status, message } = await checkUserNetwork();
+  assert.equal(status, "ok", message);
+  assert.match(message, /^passt \d.*walled off/);
+  assert.deepEqual(readdirSync(sandboxesDirectory()), sandboxes);
+  assert.deepEqual(readdirSync(dirname(wall.cgroup)), groups);
+});
 
 test("without the wall, the attempts reach the host: they are good", { skip }, async () => {
   const outcomes = await attempts(false);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { MukonError } from "../../../src/errors/mukon-error.ts";
 import { checkIdRange, parseSubordinateIds } from "../../../src/host/check/id-range.ts";
 import { checkIdentityBackend } from "../../../src/host/check/identity.ts";
 import {
@@ -14,6 +15,7 @@ import { kvmRule } from "../../../src/host/check/kvm-node.ts";
 import { checkPrograms } from "../../../src/host/check/programs.ts";
 import { checkSharedFs } from "../../../src/host/check/shared-fs.ts";
 import type { CheckResult } from "../../../src/host/check/types.ts";
+import { checkUserNetwork } from "../../../src/host/check/user-network.ts";
 
 const RANGE = {
   idRangeStart: 0x70000000,
@@ -187,5 +189,25 @@ describe("sharing files", () => {
       "ok",
       /switched off/,
     );
+  });
+});
+
+describe("the check of networks in user mode", () => {
+  const found = { find: () => "/bin/true", tryWall: async () => {} };
+  const fail = (code: "PASST_MISSING" | "NETWORK_WALL_UNAVAILABLE"): never => {
+    throw new MukonError(code, "no", { hint: "what to do" });
+  };
+
+  it("is content with passt, whose version may be nobody's to tell, and a wall", async () => {
+    assertAnswer(await checkUserNetwork(found), "ok", /passt .*can be walled off/);
+  });
+
+  it("warns of what is missing: pods run without", async () => {
+    for (const probes of [
+      { ...found, find: () => fail("PASST_MISSING") },
+      { ...found, tryWall: async () => fail("NETWORK_WALL_UNAVAILABLE") },
+    ]) {
+      assertAnswer(await checkUserNetwork(probes), "warning", /no \| what to do/);
+    }
   });
 });

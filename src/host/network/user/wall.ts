@@ -5,7 +5,8 @@ import { dirname, join } from "node:path";
 import { MukonError } from "../../../errors/mukon-error.ts";
 import { attachProgram, countPrograms, loadProgram } from "../../../linux/bpf.ts";
 import { cgroupHierarchies } from "../../cgroups/hierarchies.ts";
-import type { Journal } from "../../journal/journal.ts";
+import { Journal } from "../../journal/journal.ts";
+import { tearDown } from "../../journal/tear-down.ts";
 import type { PublishedPort } from "./published-port.ts";
 import { wallPrograms } from "./wall-programs.ts";
 
@@ -53,6 +54,21 @@ export function buildWall(
     throw unavailable(cause instanceof Error ? cause.message : String(cause), cause);
   }
   return { cgroup };
+}
+
+/**
+ * Builds a wall around nobody, and takes it down again: whether that can be done on this host.
+ * @throws NETWORK_WALL_UNAVAILABLE
+ */
+export async function tryWall(): Promise<void> {
+  const key = `check-${process.pid}`;
+  const journal = Journal.open(key);
+  try {
+    buildWall(key, { journal, ports: [] });
+  } finally {
+    journal.close();
+    await tearDown(key);
+  }
 }
 
 /**
