@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -60,7 +60,9 @@ export async function bundle(outputDirectory, plugins = []) {
 function replaceFile(target, contents) {
   const temporary = `${target}.${process.pid}.new`;
   const isCommand = ["mukon.cjs", "shim.cjs"].includes(basename(target));
-  writeFileSync(temporary, contents, { mode: isCommand ? 0o755 : 0o644 });
+  writeFileSync(temporary, contents);
+  // Whatever the umask of whoever builds: programs are run by users that are nobody.
+  chmodSync(temporary, isCommand ? 0o755 : 0o644);
   renameSync(temporary, target);
 }
 

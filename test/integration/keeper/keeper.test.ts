@@ -36,7 +36,7 @@ before(async () => {
     define: { "import.meta.url": "bundleUrl" },
     banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   });
-  await run(["cp", nativeKoffi(), join(directory, "koffi.node")]);
+  await run(["install", "-m", "644", nativeKoffi(), join(directory, "koffi.node")]);
   const guest = await openGuest();
   pod = startPod({ guestDirectory: guest.directory, keeperProgram });
   await pod.keeper.boot({ timeoutMs: 90_000 });
