@@ -16,7 +16,7 @@ const KVM_PATH = "/dev/kvm";
  * A guest on working KVM is through in half a second. Below another emulator it takes ten, and an
  * answer that came too late is remembered until the next boot, so there is room.
  */
-const DEFAULT_TIMEOUT_MS = 30_000;
+const DEFAULT_TIMEOUT_MS = 60_000;
 const MEMORY_MIB = 256;
 const ALIVE = "mukon-probe-ok";
 const GROUP_READ_WRITE = 0o060;
