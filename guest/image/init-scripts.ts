@@ -38,7 +38,8 @@ var /newroot/var tmpfs nosuid,nodev,mode=0755 0 0
 /**
  * PID 1 of the initramfs. Busybox finds its own applets by name, without files, once it can start
  * itself again through /proc. The kernel hands unknown words of its command line over as
- * environment: `mukon_probe=1` asks only whether this processor runs a guest at all.
+ * environment: `mukon_probe=1` asks only whether this processor runs a guest at all, `mukon_image=disk`
+ * says that the image is the first disk, not memory.
  */
 export function initramfsScript(modules: { pmem: string[]; disk: string[] }): string {
   return `#!/bin/busybox sh
@@ -54,21 +55,19 @@ if [ "$mukon_probe" = 1 ]; then
 fi
 mount -t devtmpfs dev /dev || fail "no /dev"
 ${modules.pmem.map(insmod).join("\n")}
+image=/dev/pmem0
+if [ "$mukon_image" = disk ]; then
+  image=/dev/vda
+${modules.disk.map((name) => `  ${insmod(name)}`).join("\n")}
+fi
 tries=0
-until [ -b /dev/pmem0 ] || [ -b /dev/vda ]; do
-  [ $tries = 0 ] && {
-${modules.disk.map((name) => `    ${insmod(name)}`).join("\n")}
-  }
+until [ -b $image ]; do
   tries=$((tries + 1))
-  [ $tries -lt 500 ] || fail "no device with the guest image: neither pmem0 nor vda"
+  [ $tries -lt 500 ] || fail "no device with the guest image: $image"
   sleep 0.01
 done
-if [ -b /dev/pmem0 ]; then
-  mount -t erofs -o ro,dax=always /dev/pmem0 /newroot ||
-    mount -t erofs -o ro /dev/pmem0 /newroot || fail "the guest image on pmem0 cannot be mounted"
-else
-  mount -t erofs -o ro /dev/vda /newroot || fail "the guest image on vda cannot be mounted"
-fi
+mount -t erofs -o ro,dax=always $image /newroot 2>/dev/null ||
+  mount -t erofs -o ro $image /newroot || fail "the guest image on $image cannot be mounted"
 mkdir -p /dev/pts /dev/shm
 mount -a -T ${MOUNT_TABLE_PATH} || fail "the guest's file systems cannot be mounted"
 exec switch_root /newroot /usr/sbin/init

@@ -75,6 +75,11 @@ export function sizedMemory(
   }
 }
 
+/** Memory that grows and shrinks like a file. Returns its descriptor, close-on-exec. */
+export function emptyMemory(name: string): number {
+  return createMemoryFile(name);
+}
+
 function createMemoryFile(name: string, more = 0): number {
   const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | more;
   try {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { statSync } from "node:fs";
+import { closeSync, statSync } from "node:fs";
 import { Socket } from "node:net";
+import { openBayContent } from "./bay-content.ts";
 import { KeeperClient } from "./keeper-client.ts";
 import { withLastWords } from "./last-words.ts";
 import { joinLate } from "./late-network.ts";
@@ -114,16 +115,19 @@ export async function bootGuest(
   const timeoutMs = isClone
     ? Math.min(CLONE_TIMEOUT_MS[accelerator], bootTimeoutMs)
     : bootTimeoutMs;
+  const bay = openBayContent(draft);
   await stages.run(isClone ? "clone" : "boot", async () => {
-    const boot = pod.keeper.boot({
-      ...{ timeoutMs, isClone },
-      extraMemoryMib: growth?.memoryMib ?? 0,
-      extraVcpus: growth?.vcpus ?? 0,
-    });
+    const growing = { extraMemoryMib: growth?.memoryMib ?? 0, extraVcpus: growth?.vcpus ?? 0 };
+    const request = { timeoutMs, isClone, ...growing, bay: bay?.request };
+    const boot = pod.keeper.boot(request, bay === undefined ? [] : [bay.descriptor]);
     try {
-      stages.add((await unlessLost(boot, loss)).stages);
+      const booted = await unlessLost(boot, loss);
+      stages.add(booted.stages);
+      if (booted.bay !== undefined) pod.noteBay(draft.bay, booted.bay);
     } catch (error) {
       throw await withLastWords(error, machine.vmm);
+    } finally {
+      if (bay !== undefined) closeSync(bay.descriptor);
     }
   });
 }

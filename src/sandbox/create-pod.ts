@@ -56,6 +56,8 @@ export interface PodRequest {
   sharedMemoryBytes?: number | undefined;
   /** A container of it needs virtio-fs, or may later. */
   isSharing?: boolean;
+  /** An image that the pod's first container reads from; it is there sooner than by {@link Pod.attachDisk}. */
+  firstDisk?: string | undefined;
   /** Lines of resolv.conf; none: the guest's own. */
   dns: readonly string[];
   /**
@@ -193,6 +195,7 @@ async function beginDraft(attempt: Attempt): Promise<MachineDraft> {
     configuration: loaded.configuration,
     descriptors: new OwnedDescriptors(),
     isSharing: request.isSharing ?? false,
+    bay: request.firstDisk === undefined ? undefined : { path: request.firstDisk },
     isNetworkHeld: isNetworkHeld(attempt),
     about: { id, namespace, bundle, address: `unix://${socketPath}` },
     ...(mayClone ? { findTemplate: (machine) => findTemplate(machine, log) } : {}),

@@ -10,6 +10,7 @@ import { type SandboxState, toProcessRecord, writeSandboxState } from "../host/s
 import { readStartTime } from "../linux/process-status.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { ProbeResult } from "../vmm/qemu/accelerator-probe.ts";
+import type { BayContent } from "./bay-content.ts";
 import { type GuestFiles, guestFiles } from "./guest-files.ts";
 import { type GuestMemory, guestMemory, keepReadable } from "./guest-memory.ts";
 import { keeperLaunch } from "./keeper.ts";
@@ -42,6 +43,8 @@ export interface MachineDraft {
   isNetworkHeld?: boolean;
   /** What the guest gets once it runs; none: it has all. */
   growth?: Growth;
+  /** What is in the machine's bay when it begins to run: see {@link BayContent}. */
+  bay?: BayContent | undefined;
   /** Finds what to clone the machine from; none: it is booted. */
   findTemplate?: (machine: MachineDescription) => OpenTemplate | undefined;
   /** Key of the template that was found. */

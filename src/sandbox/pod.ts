@@ -3,6 +3,7 @@ import { closeSync } from "node:fs";
 import type { Configuration } from "../config/keys/registry.ts";
 import { asMukonError, MukonError } from "../errors/mukon-error.ts";
 import type { Journal } from "../host/journal/journal.ts";
+import { BAY_DISK_ID, type BayContent } from "./bay-content.ts";
 import { diskSettings, openDisk } from "./disk-file.ts";
 import type { KeeperClient } from "./keeper-client.ts";
 import type { Loss } from "./loss.ts";
@@ -51,6 +52,8 @@ export class Pod {
   readonly devices: PodDevices;
   readonly #parts: PodParts;
   #disks = 0;
+  /** Until somebody wants it. */
+  #bay: { path: string; source: string } | undefined;
   #isWritten = false;
   readonly #held: number[] = [];
   #joined: Promise<void> | undefined;
@@ -77,6 +80,8 @@ export class Pod {
    * @throws DISK_INVALID, VMM_SLOTS_EXHAUSTED and others of the keeper's
    */
   async attachDisk(path: string, options: { readOnly: boolean }): Promise<PodDisk> {
+    const inBay = options.readOnly ? this.#takeFromBay(path) : undefined;
+    if (inBay !== undefined) return inBay;
     const descriptor = openDisk(path, options);
     try {
       this.#disks += 1;
@@ -95,6 +100,18 @@ export class Pod {
     } finally {
       closeSync(descriptor);
     }
+  }
+
+  /** What the machine has had in its bay since it began to run, and where the guest finds that. */
+  noteBay(content: BayContent | undefined, source: string): void {
+    if (typeof content === "object") this.#bay = { path: content.path, source };
+  }
+
+  #takeFromBay(path: string): PodDisk | undefined {
+    if (this.#bay?.path !== path) return undefined;
+    const { source } = this.#bay;
+    this.#bay = undefined;
+    return { diskId: BAY_DISK_ID, source };
   }
 
   /**

@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type GuestAssets, openGuest } from "../../guest/image/open.ts";
 import { Health } from "../../src/generated/agent/health_pb.ts";
 import { TtrpcClient } from "../../src/ttrpc/client.ts";
+import { bayArguments, fillBay } from "../../src/vmm/qemu/bay.ts";
 
 const BOOT_TIMEOUT_MS = 90_000;
 const CHECK_TIMEOUT_MS = 60_000;
@@ -95,15 +96,31 @@ export class GuestVm {
 
   /** Plugs a disk into the root port with this number while the guest runs. */
   async plug(disk: GuestDisk, port: number): Promise<void> {
+    const drive = `plug${port}`;
+    await this.#control(async (replies) => {
+      await replies.ask({ execute: "blockdev-add", arguments: nodeOf(disk, drive) });
+      const device = { driver: "virtio-blk-pci", bus: `rp${port}`, drive };
+      await replies.ask({ execute: "device_add", arguments: { ...device, id: `disk${port}` } });
+    });
+  }
+
+  /** Puts a disk into the bay while the guest runs, of which nothing tells it. */
+  async fillBay(disk: GuestDisk): Promise<void> {
+    await this.#control(async (replies) => {
+      await replies.ask({ execute: "blockdev-add", arguments: nodeOf(disk, "content") });
+      await fillBay(
+        { execute: async (execute, parameters) => replies.ask({ execute, arguments: parameters }) },
+        "content",
+      );
+    });
+  }
+
+  async #control(work: (replies: Replies) => Promise<void>): Promise<void> {
     const monitor = await this.#dial(join(this.#directory, "monitor"));
     const replies = new Replies(monitor);
     await replies.next("QMP");
     await replies.ask({ execute: "qmp_capabilities" });
-    const drive = { driver: "raw", "node-name": `plug${port}`, "read-only": disk.isReadOnly };
-    const file = { driver: "file", filename: disk.path };
-    await replies.ask({ execute: "blockdev-add", arguments: { ...drive, file } });
-    const device = { driver: "virtio-blk-pci", bus: `rp${port}`, drive: `plug${port}` };
-    await replies.ask({ execute: "device_add", arguments: { ...device, id: `disk${port}` } });
+    await work(replies);
     monitor.destroy();
   }
 
@@ -162,8 +179,14 @@ async function qemuArguments(
     ...["-device", "virtserialport,bus=serial.0,nr=1,chardev=agent,name=mukon.agent"],
     ...["-chardev", socket("monitor"), "-mon", "chardev=monitor,mode=control"],
     ...ports.flat(),
+    ...bayArguments(),
     ...(options.disks ?? []).flatMap(diskArguments),
   ];
+}
+
+function nodeOf(disk: GuestDisk, name: string): Record<string, unknown> {
+  const file = { driver: "file", filename: disk.path };
+  return { driver: "raw", "node-name": name, "read-only": disk.isReadOnly, file };
 }
 
 function diskArguments(disk: GuestDisk, index: number): string[] {

@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { AgentError, Status } from "../errors.ts";
+import { AgentError, isSystemError, Status } from "../errors.ts";
 
 const ROOT_BUS = "/sys/devices/pci0000:00";
 const POLL_MS = 10;
 const RESCAN_AFTER_MS = 1000;
+/** Then it is taken for what it is. */
+const EMPTY_AFTER_MS = 3000;
+const VIRTIO_DISKS = "/sys/bus/virtio/drivers/virtio_blk";
 const TIMEOUT_MS = 20_000;
 const PATH_PATTERN = /^[0-9a-f]{2}(?:\.[0-7])?(?:\/[0-9a-f]{2}(?:\.[0-7])?){0,4}$/;
 
@@ -53,8 +64,9 @@ export async function waitForBlockDevice(pciPath: string): Promise<string> {
   for (;;) {
     const device = findPciDevice(pciPath);
     const name = device && blockNameOf(device);
-    if (name !== undefined && isBlockDevice(`/dev/${name}`)) return `/dev/${name}`;
     const waitedMs = Date.now() - start;
+    const isThere = name !== undefined && isBlockDevice(`/dev/${name}`);
+    if (isThere && (!isEmpty(name) || waitedMs > EMPTY_AFTER_MS)) return `/dev/${name}`;
     if (waitedMs > TIMEOUT_MS) {
       throw new AgentError(
         Status.notFound,
@@ -63,14 +75,34 @@ export async function waitForBlockDevice(pciPath: string): Promise<string> {
     }
     if (!isRescanned && waitedMs > RESCAN_AFTER_MS) {
       isRescanned = true;
-      rescan(pciPath);
+      if (isThere) bindAgain(device);
+      else rescan(pciPath);
     }
     await delay(POLL_MS);
   }
 }
 
+/** A disk may have been put where there was none, and the kernel not heard of it yet. */
+function isEmpty(name: string): boolean {
+  return readFileSync(`/sys/class/block/${name}/size`, "utf8").trim() === "0";
+}
+
+/** Has the driver look at its device as if that were new: its word that it has changed was missed. */
+function bindAgain(device: string | undefined): void {
+  const name = device && readdirSync(device).find((one) => /^virtio\d+$/.test(one));
+  if (name === undefined) return;
+  for (const action of ["unbind", "bind"]) writeFileSync(join(VIRTIO_DISKS, action), name);
+}
+
+/** Whether it can be used: the node of a new one is there a moment before the device behind it. */
 export function isBlockDevice(path: string): boolean {
-  return existsSync(path) && statSync(path).isBlockDevice();
+  try {
+    if (!statSync(path).isBlockDevice()) return false;
+    closeSync(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
+    return true;
+  } catch (error) {
+    return !isSystemError(error, "ENOENT") && !isSystemError(error, "ENXIO");
+  }
 }
 
 /** Once, and only below the port in question: a hot-plug event may have been missed. */

@@ -8,12 +8,14 @@ import { type Step, Steps } from "../../logging/steps.ts";
 import { MAX_CONSOLE_TAIL_CHARACTERS } from "../../sandbox/messages/limits.ts";
 import { plainTail } from "../../sandbox/messages/text.ts";
 import { TtrpcClient } from "../../ttrpc/client.ts";
+import { BAY_PCI_PATH } from "../../vmm/qemu/bay.ts";
 import { Cards } from "../../vmm/qemu/cards.ts";
+import type { DiskContent } from "../../vmm/qemu/disk-node.ts";
 import { DiskSlots } from "../../vmm/qemu/disk-slots.ts";
 import { Disks } from "../../vmm/qemu/disks.ts";
 import { HostDevices } from "../../vmm/qemu/host-devices.ts";
 import { STATE_DESCRIPTOR } from "../../vmm/qemu/launch-plan.ts";
-import { loadMachineState, saveMachineState } from "../../vmm/qemu/machine-state.ts";
+import { changeInBay, loadMachineState, saveMachineState } from "../../vmm/qemu/machine-state.ts";
 import { QmpClient } from "../../vmm/qemu/qmp/client.ts";
 import { attachSharedFs, type SharedFsOptions } from "../../vmm/qemu/shared-fs.ts";
 import { addMemory } from "./add-memory.ts";
@@ -25,6 +27,8 @@ import { guestError } from "./guest-error.ts";
 const LAST_WORDS_MS = 300;
 /** What QEMU says when the guest is not going to go on. */
 const FATAL_EVENTS: readonly string[] = ["SHUTDOWN", "GUEST_PANICKED", "INTERNAL_ERROR"];
+
+type Stage = [name: string, run: () => Promise<unknown>];
 
 /** The three connections to the untrusted side. */
 export interface GuestStreams {
@@ -71,8 +75,13 @@ export class Guest {
    */
   async boot(
     timeoutMs: number,
-    options: { isClone: boolean; extraMemoryMib: number; extraVcpus: number },
-  ): Promise<Step[]> {
+    options: {
+      isClone: boolean;
+      extraMemoryMib: number;
+      extraVcpus: number;
+      bay?: DiskContent | undefined;
+    },
+  ): Promise<{ stages: Step[]; bay?: string }> {
     const deadline = performance.now() + timeoutMs;
     const left = (): number => Math.max(1, Math.ceil(deadline - performance.now()));
     const restore = (): Promise<void> =>
@@ -82,13 +91,14 @@ export class Guest {
       addProcessors({ qmp: this.#qmp, agent: this.agent }, { count, timeoutMs: left() });
     const memory = (): Promise<void> =>
       addMemory({ qmp: this.#qmp, agent: this.agent }, { mib, timeoutMs: left() });
-    const steps: [string, () => Promise<unknown>][] = [
+    const steps: Stage[] = [
       ["vmm", () => this.#qmp.handshake({ timeoutMs: left() })],
-      ...(options.isClone ? [["restore", restore] as [string, () => Promise<void>]] : []),
+      ...(options.isClone ? [["restore", restore] as Stage] : []),
+      ...(options.bay === undefined ? [] : [["bay", () => this.#fillBay(options.bay)] as Stage]),
       ["start", () => this.#qmp.execute("cont", {}, { timeoutMs: left() })],
       ["agent", () => this.agent.check({ timeoutMs: left() })],
-      ...(count === 0 ? [] : [["processors", processors] as [string, () => Promise<void>]]),
-      ...(mib === 0 ? [] : [["memory", memory] as [string, () => Promise<void>]]),
+      ...(count === 0 ? [] : [["processors", processors] as Stage]),
+      ...(mib === 0 ? [] : [["memory", memory] as Stage]),
     ];
     const done = new Steps();
     for (const [name, run] of steps) {
@@ -98,12 +108,19 @@ export class Guest {
         throw await this.#bootError(name, error);
       }
     }
-    return done.all;
+    return { stages: done.all, ...(this.disks.inBay !== undefined && { bay: BAY_PCI_PATH }) };
+  }
+
+  /** What QEMU does not take can still be plugged in when the guest runs; that says why not. */
+  async #fillBay(content: DiskContent | undefined): Promise<void> {
+    if (content !== undefined) await this.disks.attachToBay(content).catch(() => {});
   }
 
   /** Stops the machine for good and writes its state to a descriptor, which stays the caller's. */
   async saveState(descriptor: number, timeoutMs: number): Promise<void> {
-    await this.#unlessLost(saveMachineState(this.#qmp, { descriptor, timeoutMs }));
+    const { inBay } = this.disks;
+    const change = inBay === undefined ? undefined : changeInBay(this.disks, inBay);
+    await this.#unlessLost(saveMachineState(this.#qmp, { descriptor, timeoutMs, change }));
   }
 
   /** Plugs in the device that shares files; the descriptor stays the caller's. */

@@ -28,13 +28,18 @@ type SandboxHandlers = Pick<
 export function sandboxRequests(context: KeeperContext): SandboxHandlers {
   const { guest } = context;
   return {
-    boot: async ({ timeoutMs, isClone, extraMemoryMib, extraVcpus }) => ({
-      stages: await guest.boot(timeoutMs, {
-        isClone: isClone ?? false,
-        extraMemoryMib: extraMemoryMib ?? 0,
-        extraVcpus: extraVcpus ?? 0,
-      }),
-    }),
+    boot: async ({ timeoutMs, isClone, extraMemoryMib, extraVcpus, bay }, descriptors) => {
+      try {
+        return await guest.boot(timeoutMs, {
+          isClone: isClone ?? false,
+          extraMemoryMib: extraMemoryMib ?? 0,
+          extraVcpus: extraVcpus ?? 0,
+          bay: bay && { ...bay, descriptor: descriptors[0] ?? -1 },
+        });
+      } finally {
+        closeAll(descriptors);
+      }
+    },
     saveState: async ({ timeoutMs }, descriptors) => {
       try {
         // Nothing of the sandbox that the template was warmed up with stays.

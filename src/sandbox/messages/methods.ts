@@ -41,6 +41,12 @@ const Stages = v.pipe(
   v.maxLength(32),
 );
 
+/** How QEMU reads and writes a disk; `aio` in Kata's words. */
+const DiskSettings = {
+  aio: v.optional(v.picklist(["threads", "native", "io_uring"])),
+  cache: v.optional(v.strictObject({ direct: v.boolean(), noFlush: v.boolean() })),
+};
+
 /**
  * What the shim can ask of the keeper: parameters and result of each request. `execId` may be
  * left out, or "", where a container's first process is meant.
@@ -55,8 +61,13 @@ export const METHODS = {
       extraMemoryMib: v.optional(range(0, MAX_EXTRA_MEMORY_MIB)),
       /** Processors, likewise. */
       extraVcpus: v.optional(range(0, MAX_EXTRA_VCPUS)),
+      /** What the machine has in its bay from the first moment on; its descriptor comes with this. */
+      bay: v.optional(
+        v.strictObject({ diskId: DiskIdentifier, readOnly: v.boolean(), ...DiskSettings }),
+      ),
     }),
-    result: v.strictObject({ stages: Stages }),
+    /** None: there was nothing for the bay, or QEMU did not take it. */
+    result: v.strictObject({ stages: Stages, bay: v.optional(DiskSource) }),
   },
   /** Stops the guest for good; its state goes to the descriptor that comes with this. */
   saveState: { params: v.strictObject({ timeoutMs: TimeoutMs }), result: Nothing },
@@ -76,9 +87,7 @@ export const METHODS = {
       readOnly: v.boolean(),
       /** As what the guest sees it; default: virtio-blk. */
       driver: v.optional(v.picklist(["virtio-blk", "virtio-scsi"])),
-      /** How QEMU reads and writes it; Kata's words. */
-      aio: v.optional(v.picklist(["threads", "native", "io_uring"])),
-      cache: v.optional(v.strictObject({ direct: v.boolean(), noFlush: v.boolean() })),
+      ...DiskSettings,
     }),
     result: v.strictObject({ source: DiskSource }),
   },

@@ -180,6 +180,7 @@ async function beginMachine(
     stages: new Stages(),
     log: request.log,
     about: { id: key, namespace: NAMESPACE, bundle: draft.directory },
+    bay: "blank",
     keepsMemory: true,
   };
 }

@@ -11,7 +11,7 @@ import type { GuestFiles } from "../guest-files.ts";
 import { machineInput, type Virtualization } from "../vmm.ts";
 
 /** Changed whenever a template of the old kind could no longer be used. */
-const FORMAT = 5;
+const FORMAT = 6;
 /** The name in the plan, in place of a pod's. */
 const NAME = "template";
 

@@ -136,6 +136,7 @@ async function createWithPod(
     hostname: hostnameOf(spec, id),
     sharedMemoryBytes: sharedMemoryBytes(spec),
     isSharing: mayShare(making.wanted),
+    firstDisk: firstDiskOf(making.wanted),
     dns: nameServerLines(spec),
     networkNamespace: networkNamespaceOf(spec),
     hasHooks: hooks.areAny,
@@ -156,6 +157,11 @@ async function createWithPod(
     await hooks.onDeleted();
     throw error;
   }
+}
+
+/** The upper layers are read sooner or later, some of them; the bottom one always. */
+function firstDiskOf({ rootfsPlan }: Wanted): string | undefined {
+  return rootfsPlan.kind === "disks" ? rootfsPlan.layers[0] : undefined;
 }
 
 /** Of later containers of a pod nothing is known yet. */

@@ -25,6 +25,8 @@ export interface KernelCommandLineOptions {
    * have (`processor-table.ts`). Of the two tables that are there then it reads the second, which is ours.
    */
   vcpus?: number;
+  /** What the guest image is to the machine; default: virtio-pmem. */
+  imageDriver?: "virtio-pmem" | "virtio-blk";
   /** The user's own words; last, since the last of a kind wins. */
   kernelParams?: string;
   /** Kernel and agent speak up on the console. */
@@ -36,5 +38,9 @@ export function kernelCommandLine(options: KernelCommandLineOptions = {}): strin
   const talk = options.isDebug === true ? ["debug", "agent.log=debug"] : ["quiet"];
   const processors =
     options.vcpus === undefined ? [] : ["acpi_apic_instance=2", `maxcpus=${options.vcpus}`];
-  return [...BASE, ...processors, ...talk, (options.kernelParams ?? "").trim()].join(" ").trim();
+  // For the guest's init: the first disk of such a machine is somebody else's otherwise.
+  const image = options.imageDriver === "virtio-blk" ? ["mukon_image=disk"] : [];
+  return [...BASE, ...processors, ...image, ...talk, (options.kernelParams ?? "").trim()]
+    .join(" ")
+    .trim();
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { bayArguments } from "./bay.ts";
 import { kernelCommandLine } from "./kernel-command-line.ts";
 import { type CheckedLaunchInput, checkLaunchInput, type QemuLaunchInput } from "./launch-input.ts";
 import { CONFINED_ARGUMENTS, MEMORY_ID, machineArguments } from "./machine.ts";
@@ -43,7 +44,7 @@ const DESCRIPTORS: readonly DescriptorSlot[] = [
 ];
 /** Where a clone finds the state that it is to be filled with. */
 export const STATE_DESCRIPTOR = FIRST_DESCRIPTOR + DESCRIPTORS.length;
-/** Sets of descriptors that QEMU gets at its start; see Disks for those that come later. */
+/** Sets of descriptors that QEMU gets at its start; see bay.ts and disks.ts for those that come later. */
 const IMAGE_SET = 1;
 const KVM_SET = 2;
 const BYTES_PER_MIB = 1024 * 1024;
@@ -90,6 +91,7 @@ export function planQemuLaunch(input: QemuLaunchInput): LaunchPlan {
     ...controlArguments(),
     ...bridgeArguments(),
     ...imageArguments(checked),
+    ...bayArguments(),
     // Deferred: the keeper first has to say what of the state is not to be filled in.
     ...(checked.isClone ? ["-incoming", "defer"] : []),
   ];

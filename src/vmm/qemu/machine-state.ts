@@ -2,9 +2,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import * as v from "valibot";
 import { MukonError } from "../../errors/mukon-error.ts";
+import type { Disks } from "./disks.ts";
 import type { QmpClient } from "./qmp/client.ts";
 
 const POLL_MS = 5;
+const SECTOR_BYTES = 512;
 /** QEMU holds back by default, for the sake of a guest that still runs; this one does not. */
 const NO_LIMIT_BYTES_PER_SECOND = 2 ** 40;
 const STATE_NAME = "state";
@@ -17,6 +19,27 @@ const Progress = v.object({
   "error-desc": v.optional(v.string()),
 });
 
+/** What happens to a machine right before its state is saved. */
+interface StoppedChange {
+  whileRunning(): Promise<void>;
+  /** What the guest is told of it is in the saved state, and heard by every clone first of all. */
+  whenStopped(): Promise<void>;
+}
+
+/**
+ * Has the guest of every clone look at what is in its bay: the last it heard of the disk there is that
+ * its size changes, once when that could still be learnt, and once more when it had stopped.
+ */
+export function changeInBay(disks: Pick<Disks, "resize">, diskId: string): StoppedChange {
+  return {
+    whileRunning: async () => {
+      await disks.resize(diskId, SECTOR_BYTES);
+      await disks.resize(diskId, 0);
+    },
+    whenStopped: () => disks.resize(diskId, SECTOR_BYTES),
+  };
+}
+
 type Command = Pick<QmpClient, "execute">;
 
 /**
@@ -25,10 +48,12 @@ type Command = Pick<QmpClient, "execute">;
  */
 export async function saveMachineState(
   qmp: Command,
-  options: { descriptor: number; timeoutMs: number },
+  options: { descriptor: number; timeoutMs: number; change?: StoppedChange | undefined },
 ): Promise<void> {
-  const { descriptor, timeoutMs } = options;
+  const { descriptor, timeoutMs, change } = options;
+  await change?.whileRunning();
   await qmp.execute("stop", {}, { timeoutMs });
+  await change?.whenStopped();
   await qmp.execute("migrate-set-capabilities", { capabilities: CAPABILITIES });
   await qmp.execute("migrate-set-parameters", { "max-bandwidth": NO_LIMIT_BYTES_PER_SECOND });
   await qmp.execute("getfd", { fdname: STATE_NAME }, { descriptor });

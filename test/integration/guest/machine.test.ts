@@ -9,6 +9,7 @@ import { openGuest } from "../../../guest/image/open.ts";
 import { AgentService } from "../../../src/generated/agent/agent_pb.ts";
 import { Health } from "../../../src/generated/agent/health_pb.ts";
 import { run } from "../../../src/linux/run.ts";
+import { BAY_PCI_PATH } from "../../../src/vmm/qemu/bay.ts";
 import { GuestContainers } from "../../support/guest-containers.ts";
 import { GuestVm, pciPathOf } from "../../support/guest-vm.ts";
 import { whyNoGuest } from "./skip.ts";
@@ -52,6 +53,14 @@ describe("the guest as a machine", { skip: missing ?? false, timeout: 300_000 },
     const result = await guest.output("scratch", ["sh", "-c", script], disks);
     await isPlugged;
     assert.match(result.stdout, /^kept\noverlay \/ overlay rw/);
+  });
+
+  test("a disk in the bay is found, also where the guest was not told of it", async () => {
+    await vm.fillBay({ path: busyboxPath, isReadOnly: true });
+    const disks = { layer: BAY_PCI_PATH };
+    const script = "cat /sys/class/block/vda/ro; echo from the bay";
+    const result = await guest.output("bay", ["sh", "-c", script], disks);
+    assert.match(result.stdout, /^1\nfrom the bay/);
   });
 
   test("a container that meets its memory limit is killed, and that is told before its end", async () => {

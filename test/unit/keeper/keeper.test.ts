@@ -143,6 +143,23 @@ test("a clone is filled before it runs, and what fails there is the boot's failu
   await refusing.stop();
 });
 
+test("a bay that cannot be filled is said, and the guest runs all the same", async () => {
+  const qemu = new FakeQemu();
+  const keeper = startKeeper(qemu);
+  playAgent(keeper.agent, () => READY);
+  const nothing = openSync("/dev/null", "r");
+  // The QEMU that is played takes no descriptors.
+  const bay = { diskId: "bay", readOnly: true };
+  const booted = await keeper.client.boot({ timeoutMs: 5000, bay }, [nothing]);
+  closeSync(nothing);
+  await keeper.stop();
+  assert.equal(booted.bay, undefined);
+  assert.deepEqual(
+    booted.stages.map(({ name }) => name),
+    ["vmm", "bay", "start", "agent"],
+  );
+});
+
 test("the clock is set again when the first try took long, ahead by half the way there and back", async () => {
   const told: { at: number; said: number }[] = [];
   const keeper = await booted((method, request) => {

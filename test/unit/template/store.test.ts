@@ -65,7 +65,7 @@ function factsOf(key: string): Omit<TemplateManifest, "state" | "memory"> {
     ...{ key, createdAt: new Date().toISOString(), vcpus: 1, memoryMib: 512 },
     qemuVersion: "7.2.22",
     inputs: {
-      ...{ format: 5, mukonVersion: VERSION, accelerator: "tcg", processor: "", argv: [] },
+      ...{ format: 6, mukonVersion: VERSION, accelerator: "tcg", processor: "", argv: [] },
       files: { qemu: file, kernel: file, initrd: file, image: file },
     },
   };

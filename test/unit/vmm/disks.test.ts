@@ -65,6 +65,45 @@ test("a disk goes in by descriptor, and out again without a trace", async () => 
   await assert.rejects(disks.detach("layer0"), { code: "VMM_DISK_UNKNOWN" });
 });
 
+test("the bay has room for one disk, without a device that comes or goes; then nothing is in it", async () => {
+  const { qmp, commands } = fakeQmp();
+  const disks = new Disks(qmp, new DiskSlots());
+  const first = { diskId: "first", descriptor: readOnly, readOnly: true };
+  assert.deepEqual(await disks.attachToBay(first), { source: "07" });
+  assert.equal(disks.inBay, "first");
+  const inTheBay = { path: "/machine/peripheral/bay", property: "drive" };
+  assert.deepEqual(commands.at(-1), {
+    name: "qom-set",
+    parameters: { ...inTheBay, value: "n-first" },
+  });
+  await assert.rejects(disks.attachToBay({ ...first, diskId: "second" }), {
+    code: "VMM_DISK_BUSY",
+  });
+  await assert.rejects(disks.attach(first), { code: "VMM_DISK_BUSY" });
+  await disks.detach("first");
+  assert.deepEqual(
+    commands.slice(-3).map(({ name }) => name),
+    ["qom-set", "blockdev-del", "remove-fd"],
+  );
+  assert.deepEqual(commands.at(-3)?.parameters, { ...inTheBay, value: "no-disk" });
+  assert.equal(disks.inBay, undefined);
+  assert.ok(!commands.some(({ name }) => name.startsWith("device_")));
+});
+
+test("what QEMU does not take into the bay leaves nothing behind", async () => {
+  for (const failing of ["blockdev-add", "qom-set"]) {
+    const { qmp, commands } = fakeQmp(failing);
+    const disks = new Disks(qmp, new DiskSlots());
+    const first = { diskId: "first", descriptor: readOnly, readOnly: true };
+    await assert.rejects(disks.attachToBay(first), new RegExp(`${failing} fails`));
+    assert.equal(disks.inBay, undefined);
+    assert.equal(commands.at(-1)?.name, "remove-fd");
+  }
+  const disks = new Disks(fakeQmp().qmp, new DiskSlots());
+  const tooMuch = { diskId: "first", descriptor: writable, readOnly: true };
+  await assert.rejects(disks.attachToBay(tooMuch), { code: "VMM_DISK_ACCESS" });
+});
+
 test("SCSI disks are behind one controller, each at the next address, which is not used again soon", async () => {
   const { qmp, commands } = fakeQmp();
   const disks = new Disks(qmp, new DiskSlots());

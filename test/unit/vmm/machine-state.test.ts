@@ -2,7 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { planQemuLaunch, STATE_DESCRIPTOR } from "../../../src/vmm/qemu/launch-plan.ts";
-import { loadMachineState, saveMachineState } from "../../../src/vmm/qemu/machine-state.ts";
+import {
+  changeInBay,
+  loadMachineState,
+  saveMachineState,
+} from "../../../src/vmm/qemu/machine-state.ts";
 import type { QmpCommandOptions } from "../../../src/vmm/qemu/qmp/client.ts";
 
 /** Plays QEMU: `progress` is what it says of the state, time after time. */
@@ -37,6 +41,19 @@ test("a machine is stopped before its state is taken, which goes to a descriptor
     descriptor: 42,
   });
   assert.deepEqual(commands.at(-1), { name: "migrate", parameters: { uri: "fd:state" } });
+});
+
+test("what is told of a change in the bay when the machine stands still is in its state", async () => {
+  const { commands, qmp } = play([{ status: "completed" }]);
+  const resize = async (diskId: string, size: number): Promise<void> => {
+    await qmp.execute("block_resize", { diskId, size });
+  };
+  await saveMachineState(qmp, { ...saving, change: changeInBay({ resize }, "blank") });
+  const told = commands.filter(({ name }) => ["block_resize", "stop", "migrate"].includes(name));
+  assert.deepEqual(
+    told.map(({ name, parameters }) => parameters.size ?? name),
+    [512, 0, "stop", 512, "migrate"],
+  );
 });
 
 test("what is mapped from the guest image is neither saved nor loaded", async () => {
