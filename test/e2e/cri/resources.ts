@@ -14,6 +14,7 @@ import { cgroupHierarchies } from "../../../src/host/cgroups/hierarchies.ts";
 import type { CriNode } from "../../support/cri/node.ts";
 import type { CriPod } from "../../support/cri/pod.ts";
 import { MEMORY_MIB } from "../../support/template-world.ts";
+import { until } from "./until.ts";
 
 const MIB = 1024 * 1024;
 const POD_MIB = 128;
@@ -45,6 +46,8 @@ export function resources(getNode: () => CriNode): void {
     });
     after(async () => {
       await pod?.remove();
+      // containerd 2 may have removed a pod before its shim has ended it.
+      await until(() => parents().every((directory) => !existsSync(join(directory, pod.id))));
       // What was there before the pod is not the pod's to remove.
       for (const directory of parents()) {
         rmdirSync(directory);
