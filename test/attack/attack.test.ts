@@ -2,11 +2,13 @@
 import assert from "node:assert/strict";
 import { chmodSync, copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
+import { networkInterfaces } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { runtimeDirectoryOf } from "../../src/host/runtime-dir/runtime-dir.ts";
 import { type MukonOptions, mukon } from "../support/mukon.ts";
 import { type Pod, PodWorld, type Settings } from "../support/pod-world.ts";
+import { cannotUserNetwork } from "../support/user-network-world.ts";
 import { attackerScript, koffiLibrary } from "./bundle.ts";
 import { broken, readReport, withTable } from "./table.ts";
 import type { Role, Targets } from "./types.ts";
@@ -26,7 +28,7 @@ before(async () => {
   honest = await world.start("honest", ["busybox", "sleep", "1000"]);
   world.keepWhatIsThere();
   const abstractSocket = `mukon-attack-${process.pid}`;
-  const tcpPort = await listen({ host: "127.0.0.1", port: 0 });
+  const tcpPort = await listen({ host: "0.0.0.0", port: 0 });
   await listen({ path: `\0${abstractSocket}` });
   const { uid } = honest.identity.vmm;
   targets = {
@@ -38,7 +40,7 @@ before(async () => {
       runtimeDirectoryOf(uid),
     ],
     suidPrograms: ["/bin/su", "/usr/bin/passwd", "/usr/bin/sudo", "/bin/mount"],
-    ...{ abstractSocket, tcpPort },
+    ...{ abstractSocket, tcpPort, hostAddress: hostAddress() },
   };
 });
 after(async () => {
@@ -52,6 +54,12 @@ async function listen(where: { host: string; port: number } | { path: string }):
   await new Promise<void>((done, fail) => server.once("error", fail).listen(where, done));
   const address = server.address();
   return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+/** Another one of its loopback, where it has no network. */
+function hostAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap((own) => own ?? []);
+  return all.find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? "127.0.0.2";
 }
 
 /** A program that everybody may run; koffi's library beside it, and named in it. */
@@ -96,10 +104,17 @@ const ROLES: Record<Role, () => Promise<string>> = {
     const volume = ["-v", `${world.directory}:/data`];
     return outcome({ "hypervisor.qemu": { virtio_fs_daemon: daemon } }, volume);
   },
+  passt: async () => {
+    const source = await attackerScript("passt", targets);
+    const env = { MUKON_PROGRAMS: world.programs({ "passt-filter.cjs": source }) };
+    return outcome({}, ["--network", "user"], { env });
+  },
 };
 
 for (const [role, run] of Object.entries(ROLES) as [Role, () => Promise<string>][]) {
-  test(`whoever captures the ${role} gains nothing by it, and leaves nothing behind`, async () => {
+  test(`whoever captures the ${role} gains nothing by it, and leaves nothing behind`, {
+    skip: role === "passt" && cannotUserNetwork,
+  }, async () => {
     const said = await run();
     const answers = readReport(said);
     assert.ok(answers[0] !== "NOT REPORTED", `it did not report: ${said}`);

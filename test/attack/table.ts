@@ -16,9 +16,11 @@ export function readReport(text: string): string[] {
 
 /** The table of docs/security.md. It has no answers of the kernel: they differ from host to host. */
 export function attackTable(): string {
-  const rows = ATTEMPTS.map(({ name, wall, notFor }) => {
+  const rows = ATTEMPTS.map(({ name, wall, notFor, onlyFor, forPasst }) => {
     const except = notFor === undefined ? "" : ` (${notFor}: it may, with ids of the pod's alone)`;
-    return `| ${name} | ${wall}${except} |\n`;
+    const other = forPasst === undefined ? "" : `; passt: ${forPasst.wall}`;
+    const who = onlyFor === undefined ? "" : `${onlyFor}: `;
+    return `| ${name} | ${who}${wall}${except}${other} |\n`;
   });
   return `${BEGIN}| attempt | the wall that holds |\n|---|---|\n${rows.join("")}${END}`;
 }
@@ -33,8 +35,10 @@ export function withTable(page: string): string | undefined {
 
 /** Attempts that worked, or failed for another reason than they must. */
 export function broken(role: Role, answers: readonly string[]): string[] {
-  return ATTEMPTS.flatMap(({ name, refusals, notFor }, index) => {
+  return ATTEMPTS.flatMap(({ name, refusals, notFor, onlyFor = role, forPasst }, index) => {
     const answer = answers[index] ?? "";
-    return notFor === role || refusals.includes(answer) ? [] : [`${role}: ${name}: ${answer}`];
+    const wanted = role === "passt" ? (forPasst?.refusals ?? refusals) : refusals;
+    const isMeant = notFor !== role && onlyFor === role;
+    return !isMeant || wanted.includes(answer) ? [] : [`${role}: ${name}: ${answer}`];
   });
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { closeSync, openSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { DOES_NOTHING, ENDS_PASST } from "../passt-walls.ts";
 import { call } from "../system.ts";
 import type { Attempt, Targets } from "../types.ts";
 
@@ -79,15 +80,15 @@ export const FILES: readonly Attempt[] = [
       );
     },
   },
-  refused("mount a file system", () => call("mount", "none", "/proc", "tmpfs", 0, null)),
-  refused("show one directory in another's place", () => {
+  skipped("mount a file system", () => call("mount", "none", "/proc", "tmpfs", 0, null)),
+  skipped("show one directory in another's place", () => {
     call("mount", "/", "/proc", "none", BIND, null);
   }),
-  refused("copy the tree of mounts", () => call("open_tree", AT_FDCWD, "/", OPEN_TREE_CLONE)),
-  refused("open a file system to configure it", () => call("fsopen", "tmpfs", 0)),
-  refused("unmount what hides something", () => call("umount2", "/proc", 2)),
-  refused("change its root", () => call("pivot_root", "/", "/proc"), ["EPERM", "EINVAL"]),
-  refused("open a file by its handle, whatever lies in the way", () => {
+  deadly("copy the tree of mounts", () => call("open_tree", AT_FDCWD, "/", OPEN_TREE_CLONE)),
+  deadly("open a file system to configure it", () => call("fsopen", "tmpfs", 0)),
+  skipped("unmount what hides something", () => call("umount2", "/proc", 2)),
+  skipped("change its root", () => call("pivot_root", "/", "/proc"), ["EPERM", "EINVAL"]),
+  deadly("open a file by its handle, whatever lies in the way", () => {
     const handle = Buffer.alloc(136);
     handle.writeUInt32LE(8, 0);
     handle.writeInt32LE(1, 4);
@@ -100,6 +101,7 @@ export const CHROOT: Attempt = {
   name: "chroot, to escape by a directory that is still open",
   wall: "no capability; for virtiofsd, which may: beside its root lies nothing, and nobody may enter",
   refusals: ["EPERM", "EACCES", "ENOENT"],
+  forPasst: ENDS_PASST,
   run: ({ paths }) => {
     call("chroot", "/proc");
     // Whoever may do so goes on with the old trick.
@@ -124,6 +126,14 @@ function first(paths: readonly string[], attempt: (path: string) => void): void 
     }
   }
   throw refusal;
+}
+
+function skipped(...attempt: Parameters<typeof refused>): Attempt {
+  return { ...refused(...attempt), forPasst: DOES_NOTHING };
+}
+
+function deadly(...attempt: Parameters<typeof refused>): Attempt {
+  return { ...refused(...attempt), forPasst: ENDS_PASST };
 }
 
 function openAndClose(path: string): void {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { ENDS_PASST } from "../passt-walls.ts";
 import { call } from "../system.ts";
 import type { Attempt } from "../types.ts";
 
@@ -21,7 +22,12 @@ export const KERNEL: readonly Attempt[] = [
   refused("name the host", () => call("sethostname", Buffer.from("owned"), 5)),
   refused("write down all processes that end", () => call("acct", "/proc/self/comm")),
   refused("swap to a file", () => call("swapon", "/proc/self/comm", 0)),
-  refused("talk to the hardware's ports", ["EPERM", "ENOSYS"], () => call("iopl", 3)),
+  {
+    name: "talk to the hardware's ports",
+    wall: NO_CAPABILITY,
+    refusals: ["EPERM", "ENOSYS"],
+    run: () => void call("iopl", 3),
+  },
   refused("load a program into the kernel (bpf)", () => {
     const attributes = Buffer.alloc(120);
     attributes.writeUInt32LE(BPF_PROG_TYPE_KPROBE, 0);
@@ -50,5 +56,5 @@ function refused(
   run: () => unknown = () => {},
 ): Attempt {
   if (typeof refusals === "function") return refused(name, ["EPERM"], refusals);
-  return { name, refusals, wall: NO_CAPABILITY, run: () => void run() };
+  return { name, refusals, wall: NO_CAPABILITY, forPasst: ENDS_PASST, run: () => void run() };
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readdirSync } from "node:fs";
+import { ENDS_PASST } from "../passt-walls.ts";
 import { addressOf, call } from "../system.ts";
 import type { Attempt } from "../types.ts";
 
@@ -9,14 +10,20 @@ const SIGKILL = 9;
 
 export const PROCESSES: readonly Attempt[] = [
   each("signal other processes", (pid) => call("kill", pid, SIGKILL)),
-  each("trace other processes", (pid) => call("ptrace", PTRACE_ATTACH, pid, 0, 0)),
-  each("read the memory of other processes", (pid) => {
-    const memory = Buffer.alloc(16, 1);
-    const vector = Buffer.alloc(16);
-    vector.writeBigUInt64LE(addressOf(memory), 0);
-    vector.writeBigUInt64LE(16n, 8);
-    call("process_vm_readv", pid, vector, 1, vector, 1, 0);
-  }),
+  {
+    ...each("trace other processes", (pid) => call("ptrace", PTRACE_ATTACH, pid, 0, 0)),
+    forPasst: ENDS_PASST,
+  },
+  {
+    ...each("read the memory of other processes", (pid) => {
+      const memory = Buffer.alloc(16, 1);
+      const vector = Buffer.alloc(16);
+      vector.writeBigUInt64LE(addressOf(memory), 0);
+      vector.writeBigUInt64LE(16n, 8);
+      call("process_vm_readv", pid, vector, 1, vector, 1, 0);
+    }),
+    forPasst: ENDS_PASST,
+  },
   each("hold other processes by descriptor", (pid) => call("pidfd_open", pid, 0)),
   {
     name: "see other processes: environment, descriptors, root",

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { callAlone } from "../one-call-program.ts";
+import { DOES_NOTHING } from "../passt-walls.ts";
 import { call } from "../system.ts";
 import type { Attempt } from "../types.ts";
 
@@ -34,6 +35,7 @@ export const RIGHTS: readonly Attempt[] = [
     name: "make a user namespace, and be root in there",
     wall: "its root is below that of its mount namespace: user_namespaces(7) forbids it",
     refusals: ["EPERM"],
+    forPasst: DOES_NOTHING,
     run: () => callAlone("unshare", NEWUSER),
   },
   {
