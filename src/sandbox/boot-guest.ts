@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { closeSync, statSync } from "node:fs";
 import { Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { asMukonError, type MukonError } from "../errors/mukon-error.ts";
 import { openBayContent } from "./bay-content.ts";
 import { KeeperClient } from "./keeper-client.ts";
 import { withLastWords } from "./last-words.ts";
@@ -12,9 +14,11 @@ import type { OwnedDescriptors } from "./owned-descriptors.ts";
 import { Pod } from "./pod.ts";
 import { PodDevices } from "./pod-devices.ts";
 import { PodShares } from "./pod-shares.ts";
+import { VMM_ROLE } from "./template/suspect.ts";
 import { startUserNetwork, type UserNetwork, type UserNetworkPlan } from "./user-network.ts";
 import { vmmUser } from "./vmm.ts";
 
+const OWN_WORDS_MS = 300;
 const BYTES_PER_MIB = 1024 * 1024;
 /** A clone is there in a fraction of this, also on a machine that starts many at once. */
 const CLONE_TIMEOUT_MS = { kvm: 20_000, tcg: 60_000 };
@@ -45,11 +49,12 @@ export function adoptMachine(
     descriptorSocketFd,
     onEvent: (event) => dispatch(event, loss, onEvent),
   });
-  loss.watch("VMM", machine.vmm);
+  loss.watch(VMM_ROLE, machine.vmm);
   loss.watch("keeper", machine.keeper);
   const { networkHolder } = machine;
   // Without it, nobody would find the pod's network any more.
   if (networkHolder !== undefined) loss.watch("network holder", networkHolder);
+  void loss.happened.then((error) => closeSoon(keeper, error));
   void keeper.closed.then(({ violation }) => violation !== undefined && loss.report(violation));
   const vmmPid = machine.vmm.pid;
   const shares = new PodShares({
@@ -92,11 +97,18 @@ export async function bootWithNetwork(
   },
 ): Promise<UserNetwork | undefined> {
   const { machine, adopted, plan, descriptors } = making;
-  const parts = { identity: machine.identity, loss: adopted.loss, descriptors };
+  const { loss } = adopted;
+  const startPasst = async (): Promise<UserNetwork | undefined> => {
+    if (plan === undefined) return undefined;
+    const parts = { identity: machine.identity, loss, descriptors };
+    return await draft.stages.run("passt", () => startUserNetwork(draft, plan, parts));
+  };
   const [user] = await all<[UserNetwork | undefined, unknown]>(
-    plan === undefined
-      ? Promise.resolve(undefined)
-      : draft.stages.run("passt", () => startUserNetwork(draft, plan, parts)),
+    startPasst().catch((error: unknown) => {
+      // Nobody need wait for a guest that is without its network.
+      loss.report(asMukonError(error));
+      throw error;
+    }),
     bootGuest(draft, machine, adopted),
   );
   return user;
@@ -132,10 +144,16 @@ export async function bootGuest(
   });
 }
 
+/** Nobody is to wait, until a deadline, for an answer that a guest may not be able to give any more. */
+async function closeSoon(keeper: KeeperClient, error: MukonError): Promise<void> {
+  await delay(OWN_WORDS_MS);
+  keeper.close(error);
+}
+
 /** The keeper's own error says more (the console's last lines), so it gets a moment to come. */
 export async function unlessLost<Result>(work: Promise<Result>, loss: Loss): Promise<Result> {
   const lost = loss.happened.then(async (error) => {
-    await new Promise((done) => setTimeout(done, 300));
+    await delay(OWN_WORDS_MS);
     throw error;
   });
   lost.catch(() => {});

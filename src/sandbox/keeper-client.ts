@@ -104,9 +104,12 @@ export class KeeperClient {
   removeExec = this.#method("removeExec");
   destroySandbox = this.#method("destroySandbox");
 
-  /** Ends the conversation; the keeper ends itself when it sees that. */
-  close(): void {
-    this.#end({});
+  /**
+   * Ends the conversation; the keeper ends itself when it sees that. Requests that wait for an answer
+   * fail, for that reason where it is known.
+   */
+  close(reason?: MukonError): void {
+    this.#end({}, reason);
   }
 
   #method<M extends Method>(method: M) {
@@ -218,10 +221,11 @@ export class KeeperClient {
     }
   }
 
-  #end(closed: KeeperClosed): void {
+  #end(closed: KeeperClosed, reason?: MukonError): void {
     if (this.#ended !== undefined) return;
     this.#ended =
       closed.violation ??
+      reason ??
       new MukonError("KEEPER_CLOSED", "The keeper of this pod has ended.", {
         hint: "Remove the pod; its log and the guest's console say what went before.",
       });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readFileSync } from "node:fs";
 import type { KeeperClient } from "./keeper-client.ts";
+import { podEnded } from "./loss.ts";
 import type { MachineDraft } from "./machine.ts";
 import { connectNetwork, plugNetwork } from "./network.ts";
 import { OwnedDescriptors } from "./owned-descriptors.ts";
@@ -11,7 +12,7 @@ const HEADING_LINES = 2;
 /**
  * Gives the guest what its client has put into the pod's new network namespace meanwhile; nothing where
  * that is empty. To be called once.
- * @throws those of connectNetwork, and the keeper's
+ * @throws POD_ENDED, those of connectNetwork, and the keeper's
  */
 export async function joinLate(
   draft: MachineDraft,
@@ -32,6 +33,15 @@ export async function joinLate(
 
 /** Beside its loopback; without starting a program to find out. */
 function hasInterfaces(pid: number): boolean {
-  const lines = readFileSync(`/proc/${pid}/net/dev`, "utf8").trimEnd().split("\n");
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/net/dev`, "utf8");
+  } catch (cause) {
+    if (["ENOENT", "ESRCH", "EINVAL"].includes((cause as NodeJS.ErrnoException).code ?? "")) {
+      throw podEnded("its network holder has ended");
+    }
+    throw cause;
+  }
+  const lines = text.trimEnd().split("\n");
   return lines.slice(HEADING_LINES).some((line) => !line.trimStart().startsWith("lo:"));
 }

@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { asMukonError, MukonError } from "../errors/mukon-error.ts";
 import type { PodCgroup } from "../host/cgroups/pod-cgroup.ts";
+import { KILLED_HINT } from "../host/jail/killed.ts";
 import type { Journal } from "../host/journal/journal.ts";
 import { launchConfined } from "../host/launcher/launch.ts";
 import type {
@@ -67,8 +68,10 @@ async function hearOut({ child }: LaunchedProcess): Promise<void> {
 function withLastWords(error: unknown, launched: LaunchedProcess, role: string): MukonError {
   const known = asMukonError(error);
   const said = launched.stderrTail().trim().slice(-MAX_CHARACTERS);
-  const { exitCode } = launched.child;
-  if (exitCode !== null && isEndAlone(known)) return endedAtOnce({ role, exitCode, said, known });
+  const { exitCode, signalCode } = launched.child;
+  const hasEnded = exitCode !== null || signalCode !== null;
+  if (hasEnded && isEndAlone(known))
+    return endedAtOnce({ role, exitCode, signalCode, said, known });
   if (said === "") return known;
   return new MukonError(known.code, `${known.message}; it said: ${said}`, {
     cause: error,
@@ -84,20 +87,18 @@ function isEndAlone({ code, details }: MukonError): boolean {
 
 function endedAtOnce(end: {
   role: string;
-  exitCode: number;
+  exitCode: number | null;
+  signalCode: NodeJS.Signals | null;
   said: string;
   known: MukonError;
 }): MukonError {
-  const { role, exitCode, said, known } = end;
+  const { role, exitCode, signalCode, said, known } = end;
   const words = said === "" ? "" : `: ${said}`;
-  const hint = hintFor(said);
-  return new MukonError(
-    "LAUNCH_FAILED",
-    `${role} ended at once, with exit code ${exitCode}${words}`,
-    {
-      ...(hint === undefined ? {} : { hint }),
-      details: { role },
-      cause: known,
-    },
-  );
+  const hint = hintFor(said) ?? (signalCode === "SIGKILL" ? KILLED_HINT : undefined);
+  const how = signalCode === null ? `with exit code ${exitCode}` : `by ${signalCode}`;
+  return new MukonError("LAUNCH_FAILED", `${role} ended at once, ${how}${words}`, {
+    ...(hint === undefined ? {} : { hint }),
+    details: { role, ...(signalCode !== null && { signal: signalCode }) },
+    cause: known,
+  });
 }

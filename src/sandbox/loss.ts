@@ -37,7 +37,8 @@ export class Loss {
     const report = (): void => {
       const how = child.signalCode ?? `exit code ${child.exitCode}`;
       const said = stderrTail().trim().slice(-1000);
-      this.report(podEnded(`its ${role} ended (${how})${said === "" ? "" : `: ${said}`}`));
+      const reason = `its ${role} ended (${how})${said === "" ? "" : `: ${said}`}`;
+      this.report(podEnded(reason, { role }));
     };
     if (child.exitCode !== null || child.signalCode !== null) report();
     // "close" rather than "exit": by then its last words are here.
@@ -45,13 +46,17 @@ export class Loss {
   }
 
   reportLost(event: LostEvent): void {
-    this.report(podEnded(event.reason, event.consoleTail));
+    const { reason, consoleTail } = event;
+    this.report(podEnded(reason, consoleTail === "" ? {} : { consoleTail }));
   }
 }
 
-export function podEnded(reason: string, consoleTail = ""): MukonError {
+export function podEnded(
+  reason: string,
+  details: { role?: string; consoleTail?: string } = {},
+): MukonError {
   return new MukonError("POD_ENDED", `The pod is over: ${reason}`, {
     hint: "Remove it, and start it again.",
-    ...(consoleTail === "" ? {} : { details: { consoleTail } }),
+    details,
   });
 }

@@ -4,6 +4,7 @@ import type { Configuration } from "../config/keys/registry.ts";
 import { asMukonError, MukonError } from "../errors/mukon-error.ts";
 import type { PodCgroup } from "../host/cgroups/pod-cgroup.ts";
 import type { PodIdentity } from "../host/identity/types.ts";
+import { KILLED_HINT } from "../host/jail/killed.ts";
 import type { Journal } from "../host/journal/journal.ts";
 import { removeDirectory } from "../host/journal/undo.ts";
 import type { LaunchedProcess } from "../host/launcher/types.ts";
@@ -126,8 +127,9 @@ export class PodShares {
       loss.watch("virtiofsd", launched);
       return tree;
     } catch (error) {
+      const failure = withLastWords(error, launched);
       if (launched !== undefined) killProcess(launched, "SIGKILL");
-      throw withLastWords(error, launched);
+      throw failure;
     } finally {
       closeSync(listener);
       closeSync(connection);
@@ -146,6 +148,24 @@ export class PodShares {
 function withLastWords(error: unknown, launched: LaunchedProcess | undefined): MukonError {
   const known = asMukonError(error);
   const said = launched?.stderrTail().trim().slice(-1000) ?? "";
+  const { exitCode = null, signalCode = null } = launched?.child ?? {};
+  if (exitCode !== null || signalCode !== null) {
+    // To whoever waited for it, it has only hung up.
+    const how = signalCode ?? `exit code ${exitCode}`;
+    const words = said === "" ? "" : `: ${said}`;
+    return new MukonError(
+      "LAUNCH_FAILED",
+      `virtiofsd ended (${how}) before its guest had it${words}`,
+      {
+        hint:
+          signalCode === "SIGKILL"
+            ? KILLED_HINT
+            : (known.hint ?? "its words say why; see mukon check"),
+        details: { role: "virtiofsd" },
+        cause: error,
+      },
+    );
+  }
   if (said === "") return known;
   return new MukonError(known.code, `${known.message}; virtiofsd said: ${said}`, {
     cause: error,

@@ -155,7 +155,7 @@ export class Pod {
     if (loss.error === undefined && hasMoreToWrite) {
       await keeper.destroySandbox({ timeoutMs: DESTROY_TIMEOUT_MS }).catch(() => {});
     }
-    keeper.close();
+    keeper.close(loss.error);
     this.shares.close();
     for (const descriptor of this.#held.splice(0)) closeSync(descriptor);
     journal.close();

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { MukonError } from "../../errors/mukon-error.ts";
 import { setCloseOnExec } from "../../linux/descriptors.ts";
 import { readNamespaces, readStartTime } from "../../linux/process-status.ts";
+import { KILLED_HINT } from "../jail/killed.ts";
 import { type Jailed, spawnJailed } from "../jail/spawn-jailed.ts";
 import { confinementChain } from "./chain.ts";
 import { collectTail } from "./stderr-tail.ts";
@@ -47,7 +48,7 @@ function start(launch: ConfinedLaunch): Started {
   }
   const tools = identitiesOf([findTool("nsenter"), dropTool()]);
   const outside = readNamespaces(process.pid).mnt;
-  const jailed = spawnJailed(launch.jail, (doorPath) => {
+  const jailed = inItsName(launch.role, launch.jail, (doorPath) => {
     const child = spawnChain(confinementChain(launch, { doorPath }), launch);
     placeBehindWall(child, launch);
     return child;
@@ -55,6 +56,21 @@ function start(launch: ConfinedLaunch): Started {
   const isProgram = (pid: number): boolean =>
     ![outside, undefined].includes(readNamespaces(pid).mnt) && isNoneOf(tools, pid);
   return { ...jailed, isProgram };
+}
+
+/** As {@link spawnJailed}; a jail that could not be built says whose it is. */
+function inItsName(role: string, ...[jail, spawnAt]: Parameters<typeof spawnJailed>): Jailed {
+  try {
+    return spawnJailed(jail, spawnAt);
+  } catch (cause) {
+    if (!(cause instanceof MukonError) || cause.code !== "JAIL_NOT_BUILT") throw cause;
+    const { code, message, hint, details } = cause;
+    throw new MukonError(code, `${role}: ${message}`, {
+      ...(hint !== undefined && { hint }),
+      details: { ...details, role },
+      cause,
+    });
+  }
 }
 
 /** It waits at the door meanwhile: it has no socket yet, and what it makes later is behind the wall. */
@@ -175,5 +191,6 @@ function failed(
 ): MukonError {
   return new MukonError("LAUNCH_FAILED", `${launch.role} (${launch.argv[0]}) failed: ${why}`, {
     details: { role: launch.role, uid: launch.uid, ...(signal !== null && { signal }) },
+    ...(signal === "SIGKILL" && { hint: KILLED_HINT }),
   });
 }

@@ -11,6 +11,11 @@ const SHORTAGES: ReadonlySet<string> = new Set([
   "MEMORY_EXHAUSTED",
 ]);
 
+/** When there is a machine: of passt, which is started while the guest comes up. */
+const OF_LAUNCHES = /^(LAUNCH|CONFINEMENT|JAIL)_/;
+/** What messages call it. */
+export const VMM_ROLE = "VMM";
+
 /** How a process has ended, as Node tells it; both null: it has not. */
 interface Ended {
   exitCode: number | null;
@@ -25,8 +30,8 @@ export interface StartedClone {
 
 /**
  * The template that may be to blame for a clone that did not come up: not for a keeper that has ended
- * or breaks the rules, nor for a VMM that somebody has killed, nor for what keeps any VMM from being
- * started.
+ * or breaks the rules, nor for a VMM that somebody has killed, nor for the end of another process of the
+ * pod's, nor for what keeps any VMM from being started.
  */
 export async function suspectTemplate(
   template: string | undefined,
@@ -39,6 +44,8 @@ export async function suspectTemplate(
     const isEnded = code === "LAUNCH_FAILED" && details?.role === "vmm";
     return isEnded && details.signal !== "SIGKILL" ? template : undefined;
   }
+  if (OF_LAUNCHES.test(code)) return undefined;
+  if (details?.role !== undefined && details.role !== VMM_ROLE) return undefined;
   const { vmm, keeper } = machine;
   await delay(LAST_SIGNS_MS);
   const isKeeperThere = keeper.child.exitCode === null && keeper.child.signalCode === null;

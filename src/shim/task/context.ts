@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { MukonError } from "../../errors/mukon-error.ts";
 import type { Logger } from "../../logging/logger.ts";
 import type { PodRequest } from "../../sandbox/create-pod.ts";
 import type { TaskEvent } from "../events/task-events.ts";
@@ -21,4 +22,6 @@ export interface TaskContext {
   readonly createPod: (request: PodRequest) => Promise<TaskPod>;
   /** There once the first container has been created. */
   pod: TaskPod | undefined;
+  /** Why it is over, when nobody has asked for its end. */
+  lost?: MukonError;
 }

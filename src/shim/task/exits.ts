@@ -57,6 +57,7 @@ export class Exits {
   onLost(error: MukonError): void {
     const { consoleTail } = error.details ?? {};
     this.#context.log.error("the pod is lost", { error, consoleTail });
+    this.#context.lost = error;
     this.#endAll(LOST_STATUS);
     this.#destroyPod();
   }

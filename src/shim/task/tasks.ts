@@ -14,7 +14,7 @@ import type { Container } from "./container.ts";
 import type { TaskContext } from "./context.ts";
 import { type CreateRequest, createContainer } from "./create.ts";
 import { Exits, KILLED_STATUS } from "./exits.ts";
-import { type Exit, type StreamPaths, TaskProcess } from "./process.ts";
+import { type Exit, type ProcessState, type StreamPaths, TaskProcess } from "./process.ts";
 import { openStreams } from "./stdio.ts";
 import type { TaskKeeper } from "./task-pod.ts";
 
@@ -61,9 +61,9 @@ export class Tasks {
 
   async start(target: Target): Promise<Container> {
     const { container, process } = this.#find(target);
-    process.require(["created"], "start");
+    this.#require(process, ["created"], "start");
     const isExec = target.execId !== "";
-    if (isExec) container.init.require(["running"], "have an exec started in it");
+    if (isExec) this.#require(container.init, ["running"], "have an exec started in it");
     process.become("starting");
     try {
       const { containerId, execId } = process;
@@ -87,7 +87,7 @@ export class Tasks {
   async exec(request: ExecRequest): Promise<void> {
     const { id, execId, streams } = request;
     const container = this.#context.containers.get(id);
-    container.init.require(["running", "paused", "created", "starting"], "have an exec");
+    this.#require(container.init, ["running", "paused", "created", "starting"], "have an exec");
     if (container.execs.has(execId) || execId === "") {
       throw new MukonError("TASK_EXISTS", `exec ${execId} is there already in container ${id}`);
     }
@@ -239,6 +239,13 @@ export class Tasks {
     const { pod, id } = this.#context;
     if (pod !== undefined) return pod.keeper;
     throw new MukonError("POD_NOT_RUNNING", `pod ${id} is not running`);
+  }
+
+  /** Of a pod that is over, that is what its client needs to know. @throws TASK_STATE, POD_ENDED */
+  #require(process: TaskProcess, states: readonly ProcessState[], what: string): void {
+    const { lost } = this.#context;
+    if (lost !== undefined && !states.includes(process.state)) throw lost;
+    process.require(states, what);
   }
 
   #find({ id, execId }: Target): { container: Container; process: TaskProcess } {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { podEnded } from "../../../src/sandbox/loss.ts";
 import { MAX_EVENTS_PER_SECOND } from "../../../src/sandbox/messages/limits.ts";
 import { fakePair } from "./fake-keeper.ts";
 
@@ -72,6 +73,14 @@ test("when the keeper ends, all that wait fail, and closed says that nothing was
   await waiting;
   assert.deepEqual(await client.closed, {});
   await assert.rejects(client.pause({ containerId: "c" }), { code: "KEEPER_CLOSED" });
+});
+
+test("when its pod is over, all that wait are told why", async () => {
+  const { client } = fakePair(() => undefined);
+  const waiting = assert.rejects(client.pause({ containerId: "c" }), { code: "POD_ENDED" });
+  client.close(podEnded("its VMM ended"));
+  await waiting;
+  await assert.rejects(client.pause({ containerId: "c" }), { code: "POD_ENDED" });
 });
 
 test("requests beyond what a keeper may owe are refused at once", async () => {

@@ -105,6 +105,16 @@ test("when the pod is lost everything has ended with 255, execs first", async (t
   await assert.rejects(shim.create("m2", inPod("container")), hasCode("POD_NOT_RUNNING"));
 });
 
+test("what cannot be started as the pod is lost says so", async (t) => {
+  const shim = new FakeShim();
+  t.after(() => shim.close());
+  await shim.create("c1");
+  shim.lose(new MukonError("POD_ENDED", "gone"));
+  assert.equal((await shim.tasks.wait(init)).status, 255);
+  await assert.rejects(shim.tasks.start(init), hasCode("POD_ENDED"));
+  await assert.rejects(shim.exec("c1", "e1"), hasCode("POD_ENDED"));
+});
+
 test("the end of a pod's sandbox ends its other containers; that of another one does not", async (t) => {
   const shim = new FakeShim();
   t.after(() => shim.close());

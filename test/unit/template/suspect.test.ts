@@ -37,6 +37,21 @@ const CASES: [what: string, error: Error, machine: StartedClone | undefined, isT
       { ...CLONE, keeper: { child: ENDED } },
       false,
     ],
+    [
+      "the VMM as messages call it",
+      new MukonError("POD_ENDED", "gone", { details: { role: "VMM" } }),
+      { ...CLONE, vmm: { child: ENDED } },
+      true,
+    ],
+    [
+      "what holds the network, and ends",
+      new MukonError("POD_ENDED", "gone", { details: { role: "network holder" } }),
+      CLONE,
+      false,
+    ],
+    ["passt that does not start", launchFailed({ role: "passt" }), CLONE, false],
+    ["passt that is not confined", new MukonError("CONFINEMENT_BROKEN", "no"), CLONE, false],
+    ["a jail that is not built", new MukonError("JAIL_NOT_BUILT", "no"), CLONE, false],
     ["a keeper that lies", new MukonError("KEEPER_PROTOCOL", "no"), CLONE, false],
     ...["ENOSPC", "EMFILE", "ENFILE", "ENOMEM"].map((code): (typeof CASES)[number] => [
       `${code} of the host`,
