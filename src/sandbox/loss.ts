@@ -3,6 +3,9 @@ import { MukonError } from "../errors/mukon-error.ts";
 import type { LaunchedProcess } from "../host/launcher/types.ts";
 import type { LostEvent } from "./messages/events.ts";
 
+/** The end of a VMM is seen by then. */
+const OF_VMM_MS = 200;
+
 /** Takes note, once, of why a pod is over. */
 export class Loss {
   /** Resolves when the pod is over without having been asked to end; never rejects. */
@@ -32,8 +35,15 @@ export class Loss {
     this.#settle(error);
   }
 
-  /** Reports the end of a process. */
-  watch(role: string, { child, stderrTail }: LaunchedProcess): void {
+  /**
+   * Reports the end of a process. One that serves the VMM ends by itself when that is gone, which is
+   * the reason then, and may be seen later.
+   */
+  watch(
+    role: string,
+    { child, stderrTail }: LaunchedProcess,
+    { isServant = false }: { isServant?: boolean } = {},
+  ): void {
     const report = (): void => {
       const how = child.signalCode ?? `exit code ${child.exitCode}`;
       const said = stderrTail().trim().slice(-1000);
@@ -42,7 +52,11 @@ export class Loss {
     };
     if (child.exitCode !== null || child.signalCode !== null) report();
     // "close" rather than "exit": by then its last words are here.
-    else child.once("close", report);
+    else
+      child.once("close", () => {
+        if (isServant && child.signalCode === null) setTimeout(report, OF_VMM_MS);
+        else report();
+      });
   }
 
   reportLost(event: LostEvent): void {

@@ -124,7 +124,7 @@ export class PodShares {
       await awaitShutIn(launched.pid, directory);
       this.#record(launched);
       await keeper.attachSharedFs({ queueSize: settings.virtioFsQueueSize }, [connection]);
-      loss.watch("virtiofsd", launched);
+      loss.watch("virtiofsd", launched, { isServant: true });
       return tree;
     } catch (error) {
       const failure = withLastWords(error, launched);

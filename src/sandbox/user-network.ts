@@ -86,7 +86,7 @@ export async function startUserNetwork(
     throw withWords(error, launched.stderrTail());
   }
   descriptors.close([theirs]);
-  loss.watch("passt", launched);
+  loss.watch("passt", launched, { isServant: true });
   const state = readSandboxState(key);
   if (state !== undefined) {
     const processes = { ...state.processes, passt: toProcessRecord(launched) };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   closeSync,
@@ -70,6 +71,12 @@ test("a pod is lost once, for the first reason, and not when its end was asked f
   const late = new Loss();
   late.watch("VMM", launched);
   assert.match((await late.happened).message, /VMM/, "also when it had ended before");
+  const served = new Loss();
+  const servant = spawn("sh", ["-c", "exit 0"], { stdio: "ignore" });
+  served.watch("virtiofsd", { ...launched, child: servant }, { isServant: true });
+  await once(servant, "close");
+  served.watch("VMM", launched);
+  assert.match((await served.happened).message, /VMM/, "it has only served the VMM");
   const expected = new Loss();
   expected.expect();
   expected.watch("VMM", launched);
