@@ -20,6 +20,11 @@ import { remoteCommand, type SshTarget, sshArguments } from "./ssh.ts";
 const LOAD_TIMEOUT_MS = 60_000;
 const REBOOT_TIMEOUT_MS = 10 * 60_000;
 const POLL_MS = 500;
+/**
+ * A program of mukon's takes its time to start on an emulated processor, most of all where others use this
+ * machine too.
+ */
+const PATIENCE = ["env", "MUKON_FILTER_TIMEOUT_MS=300000"];
 
 const Record = v.object({
   pid: v.number(),
@@ -62,7 +67,8 @@ export class TestHost {
   /** ssh's whole argument vector for a command in the host. */
   commandLine(argv: readonly string[], options: CommandOptions = {}): string[] {
     const target = this.#target(options.user ?? "root");
-    return [...sshArguments(target, options), remoteCommand(argv, options.directory)];
+    const words = [...PATIENCE, ...argv];
+    return [...sshArguments(target, options), remoteCommand(words, options.directory)];
   }
 
   /** Runs a command in the host; what it prints goes to `stdio`, or comes back. */
