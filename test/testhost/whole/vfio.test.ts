@@ -25,6 +25,7 @@ const RUN = ["mukon", "run", "--detach", "--name"];
 let host: TestHost;
 let [disk, card] = ["", ""];
 let [diskNode, cardNode] = ["", ""];
+let container = "";
 before(async () => {
   host = await startTestHost();
   await sh(SMALL);
@@ -33,8 +34,16 @@ before(async () => {
   await sh("printf 'from the host' | dd of=/dev/disk/by-id/virtio-spare conv=notrunc,fsync");
   diskNode = `/dev/vfio/${await sh(GIVE, disk)}`;
   cardNode = `/dev/vfio/${await sh(GIVE, card)}`;
+  container = await nodeFacts(host, "/dev/vfio/vfio");
+  await assertNodesOfHost();
 });
 after(() => host?.down());
+
+/** As they were before any pod was given one. */
+async function assertNodesOfHost(): Promise<void> {
+  for (const node of [diskNode, cardNode]) assert.equal(await nodeFacts(host, node), ROOT_ALONE);
+  assert.equal(await nodeFacts(host, "/dev/vfio/vfio"), container);
+}
 
 async function sh(script: string, ...words: string[]): Promise<string> {
   return (await host.output(["sh", "-c", script, "sh", ...words])).trim();
@@ -68,8 +77,8 @@ test("its VMM has nodes of its own for that, and the host's stay root's alone", 
   const [{ sandbox }] = JSON.parse(await host.output(["mukon", "inspect", "given"]));
   const { pid } = sandbox.processes.vmm;
   const { uid } = sandbox.identity.vmm;
+  await assertNodesOfHost();
   for (const node of [diskNode, cardNode]) {
-    assert.equal(await nodeFacts(host, node), ROOT_ALONE);
     const own = await sh(`stat --format '%u:%g %a' /proc/${pid}/root${node}`);
     assert.equal(own, `${uid}:${uid} 600`);
   }
@@ -88,6 +97,9 @@ test("its VMM has nodes of its own for that, and the host's stay root's alone", 
   const limit = await sh(`grep 'Max locked memory' /proc/${pid}/limits`);
   const bytes = Number(/(\d+)\s+\d+\s+bytes/.exec(limit)?.[1]);
   assert.ok(bytes > 512 * 2 ** 20 && bytes < 1024 * 2 ** 20, limit);
+});
+
+test("every promise is kept with them", async () => {
   const reports = JSON.parse(await host.output(["mukon", "audit", "--json", "given"]));
   assert.equal(reports[0].isKept, true, JSON.stringify(reports[0], null, 2));
 });
@@ -103,6 +115,8 @@ test("a second pod is not given the same device", async () => {
   ]);
   assert.equal(code, 125);
   assert.match(stderr, /VFIO_DEVICE_BUSY/);
+  assert.match(await inPod("ls /dev/vd*"), /^\/dev\/vd\w$/m, "the first one has lost it");
+  await assertNodesOfHost();
 });
 
 test("where the configuration gives no devices, a pod that asks for one is refused", async () => {
@@ -115,8 +129,9 @@ test("where the configuration gives no devices, a pod that asks for one is refus
   assert.match(stderr, /VFIO_OFF/);
 });
 
-test("with the pod's end the device is free, and the host has it back with what the guest wrote", async () => {
+test("with the pod's end the devices are free, and the host has them back with what the guest wrote", async () => {
   await host.output(["mukon", "rm", "--force", "given"]);
+  await assertNodesOfHost();
   assert.equal(await sh(TAKE_BACK, disk), "virtio-pci");
   assert.equal(await sh(TAKE_BACK, card), "virtio-pci");
   await sh("udevadm settle");
