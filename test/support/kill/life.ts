@@ -35,14 +35,25 @@ export class PodLife {
   constructor(
     world: PodWorld,
     containerd: FakeContainerd,
-    pod: { id: string; spec?: Partial<OciSpec> },
+    pod: { id: string; command?: readonly string[]; spec?: Partial<OciSpec> },
   ) {
-    this.bundle = new Bundle(world.directory, pod.id, ["true"], pod.spec);
+    const { id, command = ["true"], spec } = pod;
+    this.bundle = new Bundle(world.directory, id, command, spec);
     this.#containerd = containerd;
   }
 
   get key(): string {
     return `test..${this.bundle.id}`;
+  }
+
+  get shimPid(): number {
+    return this.#shimPid;
+  }
+
+  /** For what it is asked after Create. */
+  get client(): ShimClient {
+    assert.ok(this.#shim, `the shim of ${this.bundle.id} was not started`);
+    return this.#shim;
   }
 
   async startShim(): Promise<void> {
@@ -89,14 +100,18 @@ export class PodLife {
   async hasSteps(steps: readonly string[], timeoutMs = TIMEOUT_MS): Promise<boolean> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
-      const missing = steps.filter(
-        (step) => !readJournal(this.key).entries.map(stepOf).includes(step),
-      );
+      const missing = this.missingOf(steps);
       if (missing.length === 0) return true;
       if (!this.isShimRunning) return false;
       assert.ok(Date.now() < deadline, `${this.bundle.id} does not get to ${missing.join(", ")}`);
       await sleep(POLL_MS);
     }
+  }
+
+  /** Those of `steps` that the journal does not have yet. */
+  missingOf(steps: readonly string[]): string[] {
+    const made = readJournal(this.key).entries.map(stepOf);
+    return steps.filter((step) => !made.includes(step));
   }
 
   /** What containerd does after a shim has died. */

@@ -16,7 +16,7 @@ import { JOURNALLED_STEPS, STEPS_FOR_DOCKER, STEPS_OF_SHARING } from "./steps.ts
 import type { Interference } from "./tracer.ts";
 
 /** Lives that go on at a time; after each such group the host is compared. */
-const LANES = 4;
+export const LANES = 4;
 /** For what comes after the last step. */
 const SETTLE_MS = 200;
 
@@ -28,6 +28,8 @@ export interface Strike {
 export interface SweepOptions {
   /** Of each pod, beside its network and cgroup. */
   spec?: Partial<OciSpec>;
+  /** What each container runs; default: something that is over at once. */
+  command?: readonly string[];
   /** Its guest is let run, as something is shared with it. */
   isSharing?: boolean;
 }
@@ -109,7 +111,7 @@ export class Sweep {
     life.killShim("SIGTERM");
     await Promise.all([created, life.shimEnded()]);
     const calls = await tracer.end();
-    await this.#cleanUp([life]);
+    await this.cleanUp([life]);
     return calls;
   }
 
@@ -133,7 +135,7 @@ export class Sweep {
         group.map(async (strike, lane) => this.#strike(lives[lane] as PodLife, strike)),
       );
       try {
-        await this.#cleanUp(lives);
+        await this.cleanUp(lives);
       } catch (error) {
         const told = all.map(({ strike, endedItself }) => `${describe(strike)} (${endedItself})`);
         throw new Error(`${(error as Error).message}\nafter one of: ${told.join(" | ")}`);
@@ -149,18 +151,18 @@ export class Sweep {
     for (const { mountPoint } of cgroupHierarchies()) rmdirSync(join(mountPoint, this.#cgroup));
   }
 
-  /** A pod that nobody has started yet. */
-  newLife(lane = 0): PodLife {
+  /** A pod that nobody has started yet; with `network` "new", its client is to fill a namespace for it. */
+  newLife(lane = 0, network: "given" | "new" = "given"): PodLife {
     this.#lives += 1;
     const id = `life-${this.#lives}`;
     const path = this.#namespaces[lane];
-    const network = path === undefined ? [] : [{ type: "network", path }];
-    const namespaces = [...["pid", "ipc", "uts", "mount"].map((type) => ({ type })), ...network];
+    const given = path === undefined ? [] : [{ type: "network", path }];
+    const wanted = network === "new" ? [{ type: "network" }] : given;
+    const namespaces = [...["pid", "ipc", "uts", "mount"].map((type) => ({ type })), ...wanted];
     const linux = { namespaces, cgroupsPath: `/${this.#cgroup}/${id}` };
-    return new PodLife(this.#world, this.#containerd, {
-      id,
-      spec: { ...this.#options.spec, linux },
-    });
+    const { command = ["true"], spec } = this.#options;
+    const pod = { id, command, spec: { ...spec, linux } };
+    return new PodLife(this.#world, this.#containerd, pod);
   }
 
   async #strike(life: PodLife, strike: Strike): Promise<Struck> {
@@ -183,7 +185,8 @@ export class Sweep {
     return { name: at.name, count: at.entryCount ?? 1, path: journalPath(life.key) };
   }
 
-  async #cleanUp(lives: readonly PodLife[]): Promise<void> {
+  /** What containerd does after all of them, whatever became of them; the host is as it was then. */
+  async cleanUp(lives: readonly PodLife[]): Promise<void> {
     const outputs = await Promise.all(lives.map((life) => life.delete()));
     for (const { code, stderr } of outputs) assert.equal(code, 0, stderr);
     for (const life of lives) life.removeBundle();
