@@ -75,9 +75,14 @@ export class PodWorld {
 
   /** Replaces the configuration. */
   configure(settings: Settings): void {
+    this.configuration("configuration.toml", settings);
+  }
+
+  /** Another configuration, for whoever names its file. */
+  configuration(name: string, settings: Settings): string {
     const mukon = { id_range_start: this.ids.start, id_range_end: this.ids.end, ...settings.mukon };
     const factory = { enable_template: ARE_CLONED, ...settings.factory };
-    this.write("configuration.toml", formatSettings({ ...settings, mukon, factory }));
+    return this.write(name, formatSettings({ ...settings, mukon, factory }));
   }
 
   /** Writes a file below the world's directory, for root alone unless `mode` says otherwise. */
