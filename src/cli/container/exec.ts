@@ -7,6 +7,7 @@ import { printNote } from "../output/print.ts";
 import { connectToRunning, type TaskClient } from "../shim/task-client.ts";
 import { execProcess, type RawExecOptions } from "./exec-process.ts";
 import { bundlePaths } from "./paths.ts";
+import { sayLoss } from "./say-loss.ts";
 import { findContainer } from "./store.ts";
 import { forwardSignals } from "./wait.ts";
 
@@ -61,9 +62,11 @@ async function runToEnd({ task, target, terminal, drain }: Registered): Promise<
     ended.catch(() => {});
     await task.start(target);
     stop = forwardSignals({ task, process: target, terminal });
-    const exit = await ended;
+    const { status } = await ended;
     await drain();
-    return exit.status;
+    leaveRawMode();
+    await sayLoss(task, { id: target.id, status });
+    return status;
   } finally {
     stop();
     leaveRawMode();

@@ -18,6 +18,7 @@ import { type CreatedBundle, createBundle } from "./create.ts";
 import { bundlePaths } from "./paths.ts";
 import { type ContainerExit, type ContainerRecord, writeExit } from "./record.ts";
 import { deleteEndedShim, finishTask, removeBundleAndShim } from "./remove.ts";
+import { sayLoss } from "./say-loss.ts";
 import { scratchDirectory } from "./scratch.ts";
 import { removeBundle } from "./store.ts";
 import { forwardSignals } from "./wait.ts";
@@ -127,6 +128,7 @@ async function runAttached(started: Started): Promise<number> {
     })();
     await attachment.drain();
     leaveRawMode();
+    await sayLoss(task, { id: record.id, status: exit.status });
     noteMoment("cli", "ended");
     await finish(task, record, exit);
     noteMoment("cli", "removed");

@@ -2,7 +2,7 @@
 import { createConnection, type Socket } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
-import { MukonError } from "../../errors/mukon-error.ts";
+import { asMukonError, MukonError } from "../../errors/mukon-error.ts";
 import {
   CloseIORequestSchema,
   CreateTaskRequestSchema,
@@ -116,6 +116,18 @@ export class TaskClient {
 
   async start(target: ProcessReference): Promise<void> {
     await this.#client.call(Task.method.start, create(StartRequestSchema, target));
+  }
+
+  /** By what the pod of a container that has ended was lost; undefined: it was not. */
+  async whyLost(id: string): Promise<MukonError | undefined> {
+    try {
+      // Nothing is started that has ended. What is lost is refused with the reason.
+      await this.start({ id });
+    } catch (error) {
+      const known = asMukonError(error);
+      return known.code === "POD_ENDED" || known.code === "KEEPER_PROTOCOL" ? known : undefined;
+    }
+    return undefined;
   }
 
   /** Answers when the process has ended; at once when it has already. */

@@ -64,6 +64,23 @@ test("kill -9 of the VMM as it is started is not laid to its template's charge",
   await world.assertNothingLeft();
 });
 
+test("who waits for a container is told that its VMM was killed; one that ends with 255 is not lost", async () => {
+  const chosen = await mukon(["run", "--rm", "busybox", "sh", "-c", "exit 255"]);
+  assert.equal(chosen.code, 255);
+  assert.doesNotMatch(chosen.stderr, /lost/);
+  const running = outcomeOf(startMukon(["run", "--name", "lost", "busybox", "sleep", "1000"]));
+  while ((await mukon(["exec", "lost", "true"])).code !== 0) await sleep(200);
+  const beside = outcomeOf(startMukon(["exec", "lost", "sleep", "1000"]));
+  await sleep(2000);
+  killAll("qemu-system");
+  for (const { code, stderr } of await Promise.all([running, beside])) {
+    assert.equal(code, 255, stderr);
+    assert.match(stderr, /lost: .*VMM ended \(SIGKILL\).*\[POD_ENDED\]\n +hint: /s);
+  }
+  assert.equal((await mukon(["rm", "lost"])).code, 0);
+  await world.assertNothingLeft();
+});
+
 /** Kills all processes of our own world that run `program`, and nobody else's. */
 function killAll(program: string): number {
   const victims = listProcesses().filter(
