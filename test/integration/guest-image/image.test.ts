@@ -84,7 +84,7 @@ describe("the guest image", { skip: missing ?? false }, () => {
   });
 
   test("boots from a virtio disk where virtio-pmem is not to be had", async () => {
-    const facts = factsOf(await bootVm(guest, { image: "disk" }));
+    const facts = factsOf(await bootVm(guest, { image: "disk", commandLine: "mukon_image=disk" }));
     assert.ok((facts.mounts as string[])[0]?.startsWith("/dev/vda / erofs ro"));
   });
 

@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
 import { MukonError } from "../../../src/errors/mukon-error.ts";
 import type { ImageLimits } from "../../../src/images/limits.ts";
@@ -179,7 +180,7 @@ test("one huge file is stopped", { skip }, async () => {
   const result = await tryImage([[{ path: "huge", data: zeros }]], {
     maxFileBytes: 8 * 1024 * 1024,
   });
-  assert.equal(codeOf(result), "IMAGE_TOO_LARGE");
+  assert.equal(codeOf(result), "IMAGE_TOO_LARGE", inspect(result));
 });
 
 test("many files of much data are stopped, long before the disk is full", { skip }, async () => {
