@@ -127,7 +127,8 @@ export async function bootGuest(
   const timeoutMs = isClone
     ? Math.min(CLONE_TIMEOUT_MS[accelerator], bootTimeoutMs)
     : bootTimeoutMs;
-  const bay = openBayContent(draft);
+  // A guest on KVM finds a disk in no time; it is only emulated ones that wait for it.
+  const bay = accelerator === "tcg" ? openBayContent(draft) : undefined;
   await stages.run(isClone ? "clone" : "boot", async () => {
     const growing = { extraMemoryMib: growth?.memoryMib ?? 0, extraVcpus: growth?.vcpus ?? 0 };
     const request = { timeoutMs, isClone, ...growing, bay: bay?.request };
