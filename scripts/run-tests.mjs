@@ -4,19 +4,13 @@
 // With MUKON_TEST_START=cloned in the environment, pods are clones of a template, which is made first;
 // they are booted otherwise, but for those of tests that are about templates.
 import { spawn, spawnSync } from "node:child_process";
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { testFiles } from "./test-files.mjs";
 
 // Tests make files for users that are nobody; what a stricter one does to mukon has a test of its own.
 process.umask(0o022);
 const args = process.argv.slice(2);
 const serial = args.includes("--serial");
-const paths = args.filter((argument) => argument !== "--serial");
-const files = paths.flatMap(testFiles).sort();
-if (files.length === 0) {
-  console.error(`no test file below ${paths.join(" ")}`);
-  process.exit(1);
-}
+const files = testFiles(args.filter((argument) => argument !== "--serial"));
 if (process.env.MUKON_TEST_START === "cloned") makeTemplate();
 const child = spawn(
   process.execPath,
@@ -39,12 +33,4 @@ function makeTemplate() {
   const argv = ["--", "dist/mukon.cjs", "guest", "template", "build"];
   const { status } = spawnSync(process.execPath, argv, { stdio: ["ignore", "ignore", "inherit"] });
   if (status !== 0) process.exit(1);
-}
-
-function testFiles(path) {
-  if (statSync(path).isFile()) return [path];
-  return readdirSync(path, { recursive: true })
-    .map(String)
-    .filter((name) => name.endsWith(".test.ts"))
-    .map((name) => join(path, name));
 }

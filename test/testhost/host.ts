@@ -12,6 +12,7 @@ import { run } from "../../src/linux/run.ts";
 import { loadMachineState } from "../../src/vmm/qemu/machine-state.ts";
 import { type BuiltHost, buildHost, machinePaths } from "./build.ts";
 import { TestHostError } from "./error.ts";
+import { lostHost } from "./lost.ts";
 import { IMAGE_FILES, runDirectory, SNAPSHOT_FILES } from "./names.ts";
 import { commandPort, type Emulator, killEmulator, startEmulator } from "./qemu.ts";
 import { sharedDiskPaths, writeSharedDisks } from "./shared-disks.ts";
@@ -20,6 +21,8 @@ import { remoteCommand, type SshTarget, sshArguments } from "./ssh.ts";
 const LOAD_TIMEOUT_MS = 60_000;
 const REBOOT_TIMEOUT_MS = 10 * 60_000;
 const POLL_MS = 500;
+const ANSWER_TIMEOUT_MS = 120_000;
+const OF_SSH = 255;
 /**
  * A program of mukon's takes its time to start on an emulated processor, most of all where others use this
  * machine too.
@@ -71,8 +74,21 @@ export class TestHost {
     return [...sshArguments(target, options), remoteCommand(words, options.directory)];
   }
 
-  /** Runs a command in the host; what it prints goes to `stdio`, or comes back. */
+  /**
+   * Runs a command in the host; what it prints goes to `stdio`, or comes back.
+   * @throws TestHostError when the host does not answer any more
+   */
   async run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    const result = await this.#try(argv, options);
+    // Of ssh itself, or of the command.
+    if (result.code !== OF_SSH) return result;
+    await this.#endSharedConnection(options.user ?? "root");
+    const alive = await this.#try(["true"], { directory: "/", timeoutMs: ANSWER_TIMEOUT_MS });
+    if (alive.code !== 0) throw await lostHost();
+    return result;
+  }
+
+  async #try(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     const [program = "ssh", ...args] = this.commandLine(argv, options);
     const child = spawn(program, args, { stdio: options.stdio ?? ["ignore", "pipe", "pipe"] });
     const chunks = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
@@ -108,15 +124,15 @@ export class TestHost {
   async reboot(): Promise<void> {
     const bootId = ["cat", "/proc/sys/kernel/random/boot_id"];
     const former = await this.output(bootId, { directory: "/" });
-    await this.run(["systemctl", "reboot"], { directory: "/" });
+    await this.#try(["systemctl", "reboot"], { directory: "/" });
     await this.#endSharedConnection("root");
     const deadline = Date.now() + REBOOT_TIMEOUT_MS;
     while (Date.now() < deadline) {
       await sleep(POLL_MS);
-      const answer = await this.run(bootId, { directory: "/", timeoutMs: 60_000 });
+      const answer = await this.#try(bootId, { directory: "/", timeoutMs: 60_000 });
       if (answer.code === 0 && answer.stdout !== former) return this.arrive();
     }
-    throw new TestHostError("the test host did not come back from its reboot");
+    throw await lostHost();
   }
 
   /** Ends the host; nothing of what it wrote is kept. */

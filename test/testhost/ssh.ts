@@ -36,6 +36,9 @@ export function sshArguments(target: SshTarget, options: { isTerminal?: boolean 
     "BatchMode=yes",
     "LogLevel=ERROR",
     "ConnectTimeout=60",
+    // A host that has come to a halt is noticed after five minutes.
+    "ServerAliveInterval=30",
+    "ServerAliveCountMax=10",
     "ControlMaster=auto",
     `ControlPath=${target.controlPath}`,
     "ControlPersist=600",
