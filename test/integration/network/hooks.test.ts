@@ -4,12 +4,15 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { readSandboxState } from "../../../src/host/sandbox-state.ts";
 import { mukon } from "../../support/mukon.ts";
 import { PodWorld } from "../../support/pod-world.ts";
 import { Bundle, FakeContainerd, runShim, ShimClient } from "../../support/shim-client.ts";
 
 const NAMESPACES = ["pid", "ipc", "uts", "mount", "cgroup", "network"].map((type) => ({ type }));
+const POLL_MS = 20;
+const TIMEOUT_MS = 120_000;
 let world: PodWorld;
 let containerd: FakeContainerd;
 /** Makes an interface where the state's pid leads to. */
@@ -48,7 +51,7 @@ class HookedPod {
     const linux = { namespaces: NAMESPACES };
     const end = { path: recordHook, args: ["record", this.record("stopped")] };
     const all = { poststop: [end], ...hooks } as never;
-    const words = ["sh", "-c", "ip -4 -o addr show eth0; ip route; exec sleep 1000"];
+    const words = ["sh", "-c", "ip -4 -o addr show eth0; ip route; echo shown; exec sleep 1000"];
     this.bundle = new Bundle(world.directory, id, words, { linux, hooks: all });
   }
 
@@ -72,7 +75,9 @@ class HookedPod {
   }
 }
 
-test("a hook makes the guest's network, in a namespace that is not the VMM's", async (t) => {
+test("a hook makes the guest's network, in a namespace that is not the VMM's", {
+  timeout: TIMEOUT_MS,
+}, async (t) => {
   const id = "hooked";
   const pod = new HookedPod(id, {
     createRuntime: [{ path: networkHook }],
@@ -80,9 +85,10 @@ test("a hook makes the guest's network, in a namespace that is not the VMM's", a
   });
   const shim = await pod.begin();
   t.after(() => shim.close());
-  const { path, ended } = await pod.bundle.output("out");
+  const { path, ended, text } = await pod.bundle.output("out");
   await shim.create(pod.bundle, { stdout: path });
   await shim.start(id);
+  while (!text().includes("shown")) await sleep(POLL_MS);
   const { pid } = JSON.parse(readFileSync(pod.record("running"), "utf8"));
   assert.equal((await shim.state(id)).pid, pid, "its client finds the same network");
   const processes = readSandboxState(`test..${id}`)?.processes;
