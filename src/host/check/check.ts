@@ -6,6 +6,7 @@ import { checkIdRange } from "./id-range.ts";
 import { checkIdentityBackend } from "./identity.ts";
 import { checkCgroup, checkKernelRelease, checkSeccomp, checkUserNamespaces } from "./kernel.ts";
 import { checkKvmNode } from "./kvm-node.ts";
+import { checkLandlock } from "./landlock.ts";
 import { checkPrograms } from "./programs.ts";
 import { checkSharedFs } from "./shared-fs.ts";
 import type { CheckProbes, CheckResult } from "./types.ts";
@@ -39,6 +40,7 @@ export async function checkHost(request: CheckRequest): Promise<CheckResult[]> {
     checkUserNamespaces(),
     await checkSharedFs(hypervisor.qemu),
     checkSeccomp(),
+    checkLandlock(),
     checkCgroup(),
     await checkUserNetwork(),
   );

@@ -21,12 +21,12 @@ export interface OwnLimits {
 /**
  * The command that ends as the program: each tool drops one thing and executes the next, so the
  * process (and its pid) stays the same. With a jail, it waits at the door, given by its path; the
- * last tool, which gives up all rights, runs inside.
+ * last tool, which gives up all rights (with the options `landlock`, to files as well), runs inside.
  * @throws LAUNCH_REFUSED, COMMAND_NOT_FOUND
  */
 export function confinementChain(
   launch: ConfinedLaunch,
-  options: { own?: OwnLimits; doorPath?: string } = {},
+  options: { own?: OwnLimits; doorPath?: string; landlock?: readonly string[] } = {},
 ): string[] {
   assertLaunch(launch);
   const own = options.own ?? readOwnLimits();
@@ -40,6 +40,7 @@ export function confinementChain(
     ...enter(launch.userNamespace, options.doorPath),
     options.doorPath === undefined ? dropTool() : TOOL_PATH,
     ...withoutRights(launch),
+    ...(options.landlock ?? []),
     // After the change of ids, which clears it: the program must not outlive its shim.
     ...["--pdeathsig", "KILL", "--"],
     ...launch.argv,

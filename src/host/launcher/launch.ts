@@ -8,6 +8,7 @@ import { readNamespaces, readStartTime } from "../../linux/process-status.ts";
 import { KILLED_HINT } from "../jail/killed.ts";
 import { type Jailed, spawnJailed } from "../jail/spawn-jailed.ts";
 import { confinementChain } from "./chain.ts";
+import { landlockOptions } from "./landlock.ts";
 import { collectTail } from "./stderr-tail.ts";
 import { dropTool, findTool } from "./tools.ts";
 import type { ConfinedLaunch, LaunchedProcess } from "./types.ts";
@@ -48,8 +49,10 @@ function start(launch: ConfinedLaunch): Started {
   }
   const tools = identitiesOf([findTool("nsenter"), dropTool()]);
   const outside = readNamespaces(process.pid).mnt;
+  // Before there is a new pid namespace, which would end with what is tried for this.
+  const landlock = landlockOptions(launch.jail, launch.stdio);
   const jailed = inItsName(launch.role, launch.jail, (doorPath) => {
-    const child = spawnChain(confinementChain(launch, { doorPath }), launch);
+    const child = spawnChain(confinementChain(launch, { doorPath, landlock }), launch);
     placeBehindWall(child, launch);
     return child;
   });

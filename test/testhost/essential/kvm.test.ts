@@ -5,6 +5,8 @@ import type { TestHost } from "../host.ts";
 import { ORDINARY_USER } from "../names.ts";
 import { check, nodeFacts, startTestHost } from "../support/session.ts";
 
+const LANDLOCK_TIMEOUT_MS = 5 * 60_000;
+
 let host: TestHost;
 before(async () => {
   host = await startTestHost();
@@ -55,6 +57,15 @@ test("mukon finds nothing lacking, and KVM runs a guest", async () => {
   assert.equal(lines.get("accelerator")?.message, "KVM runs a guest");
   assert.match(lines.get("user-names")?.message ?? "", /systemd user records/);
   assert.equal(lines.get("cgroup")?.message, "version 2");
+  assert.match(lines.get("landlock")?.message ?? "", /^confines/);
+});
+
+test("its setpriv confines a jail's program by Landlock", async () => {
+  const argv = ["node", "scripts/run-tests.mjs", "test/integration/host/landlock.test.ts"];
+  const { code, stdout, stderr } = await host.run(argv, { timeoutMs: LANDLOCK_TIMEOUT_MS });
+  assert.equal(code, 0, `${stdout}${stderr}`);
+  assert.match(stdout, /^ℹ skipped 0$/m);
+  assert.match(stdout, /^ℹ pass 3$/m);
 });
 
 test("a pod runs on KVM, and nobody is told that it is emulated", async () => {

@@ -12,6 +12,7 @@ import {
   checkUserNamespaces,
 } from "../../../src/host/check/kernel.ts";
 import { kvmRule } from "../../../src/host/check/kvm-node.ts";
+import { checkLandlock } from "../../../src/host/check/landlock.ts";
 import { checkPrograms } from "../../../src/host/check/programs.ts";
 import { checkSharedFs } from "../../../src/host/check/shared-fs.ts";
 import type { CheckResult } from "../../../src/host/check/types.ts";
@@ -146,6 +147,19 @@ describe("the checks of the kernel", () => {
       checkSeccomp(() => "Name:\tnode\n"),
       "failed",
       /CONFIG_SECCOMP/,
+    );
+  });
+
+  it("say whether Landlock is used, without which pods run all the same", () => {
+    assertAnswer(
+      checkLandlock(() => true),
+      "ok",
+      /^confines/,
+    );
+    assertAnswer(
+      checkLandlock(() => false),
+      "ok",
+      /^not used: .*setpriv/,
     );
   });
 
