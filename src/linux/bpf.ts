@@ -115,17 +115,37 @@ export function linkProgram(program: number, target: number, attachType: number)
 /** Beside what others have put in force there or above, none of which this can undo. */
 const ALLOW_MULTIPLE = 2;
 
+const REPLACE = 4;
+
 /** Puts a program in force for a cgroup, for as long as the cgroup is there. */
 export function attachProgram(program: number, cgroup: number, attachType: number): void {
-  bpf(
-    PROGRAM_ATTACH,
-    new Map([
-      [0, cgroup],
-      [4, program],
-      [8, attachType],
-      [12, ALLOW_MULTIPLE],
-    ]),
-  );
+  bpf(PROGRAM_ATTACH, attachment({ program, cgroup, attachType, flags: ALLOW_MULTIPLE }));
+}
+
+/** Puts a program in the place of one that {@link attachProgram} has put in force: at no time is neither. */
+export function replaceProgram(replacement: {
+  program: number;
+  replaced: number;
+  cgroup: number;
+  attachType: number;
+}): void {
+  const flags = ALLOW_MULTIPLE | REPLACE;
+  const values = attachment({ ...replacement, flags });
+  bpf(PROGRAM_ATTACH, new Map([...values, [16, replacement.replaced]]));
+}
+
+function attachment(what: {
+  program: number;
+  cgroup: number;
+  attachType: number;
+  flags: number;
+}): Map<number, Value> {
+  return new Map<number, Value>([
+    [0, what.cgroup],
+    [4, what.program],
+    [8, what.attachType],
+    [12, what.flags],
+  ]);
 }
 
 /** How many programs of a kind are in force for a cgroup itself, those of its parents apart. */

@@ -64,7 +64,7 @@ export function adoptMachine(
     cgroup: helpersCgroup(draft),
   });
   const devices = new PodDevices({
-    ...{ vmmPid, keeper, guestBytes: guestBytes(draft, machine) },
+    ...{ vmmPid, keeper, cgroup: draft.cgroup, guestBytes: guestBytes(draft, machine) },
     owner: vmmUser(configuration.hypervisor.qemu, machine.identity),
     isAllowed: configuration.hypervisor.qemu.hotPlugVfio !== "no-port",
   });

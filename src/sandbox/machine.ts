@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Configuration } from "../config/keys/registry.ts";
+import { numbersOf } from "../host/block-device.ts";
 import type { PodCgroup } from "../host/cgroups/pod-cgroup.ts";
 import { acquireIdentity } from "../host/identity/acquire.ts";
 import type { PodIdentity } from "../host/identity/types.ts";
 import type { Journal } from "../host/journal/journal.ts";
+import { kvmNode, statNode } from "../host/launcher/kvm-group.ts";
 import type { LaunchedProcess } from "../host/launcher/types.ts";
 import { createRuntimeDirectory } from "../host/runtime-dir/runtime-dir.ts";
 import { type SandboxState, toProcessRecord, writeSandboxState } from "../host/sandbox-state.ts";
@@ -23,7 +25,7 @@ import type { Stages } from "./stages.ts";
 import type { MachineDescription } from "./template/inputs.ts";
 import { type TemplateMemory, templateMemory } from "./template/sharing.ts";
 import { type OpenTemplate, openedBy } from "./template/store.ts";
-import { chooseAccelerator, vmmJail, vmmLaunch, vmmUser } from "./vmm.ts";
+import { chooseAccelerator, opensKvmNode, vmmJail, vmmLaunch, vmmUser } from "./vmm.ts";
 
 /** A machine that is being made, and what its steps have brought together so far. */
 export interface MachineDraft {
@@ -184,6 +186,9 @@ async function startVmm(draft: MachineDraft, parts: VmmParts): Promise<LaunchedP
     descriptors: draft.descriptors,
   });
   const { journal, cgroup } = draft;
+  if (opensKvmNode(parts.probe)) {
+    cgroup?.allowDevices("kvm", [numbersOf(statNode(kvmNode()).rdev)]);
+  }
   return await launchVerified(launch, { journal, seccomp: "filter", cgroup });
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { MukonError } from "../errors/mukon-error.ts";
+import type { PodCgroup } from "../host/cgroups/pod-cgroup.ts";
 import { findVfioGroup, type VfioGroup } from "../host/vfio/group.ts";
-import { showVfioGroups } from "../host/vfio/jail-nodes.ts";
+import { nodesOf, showVfioGroups } from "../host/vfio/jail-nodes.ts";
 import type { NodeNumbers } from "../linux/device-node.ts";
 import { setLockedMemoryLimit } from "../linux/process-limits.ts";
 import type { KeeperClient } from "./keeper-client.ts";
@@ -14,6 +15,8 @@ export interface PodDevicesParts {
   vmmPid: number;
   /** Whom the VMM runs as. */
   owner: { uid: number; gid: number };
+  /** Where the pod's processes are on the host, if they are in a cgroup of its own. */
+  cgroup?: Pick<PodCgroup, "allowDevices"> | undefined;
   /** All that the guest has: memory, and its image. */
   guestBytes: number;
   keeper: Pick<KeeperClient, "attachHostDevice" | "detachHostDevice">;
@@ -86,6 +89,7 @@ export class PodDevices {
 
   #show(groups: readonly VfioGroup[]): void {
     showVfioGroups(this.#parts.vmmPid, { groups, owner: this.#parts.owner });
+    this.#parts.cgroup?.allowDevices("vfio", nodesOf(groups));
     this.#groups = groups;
   }
 }

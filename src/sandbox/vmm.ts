@@ -121,8 +121,12 @@ export function vmmLaunch(request: VmmRequest): ConfinedLaunch {
 
 /** What the VMM sees of the host. */
 export async function vmmJail(settings: QemuSettings, how: Virtualization): Promise<Jail> {
-  const opensNode = how.accelerator === "kvm" && !isKvmGiven(how);
-  return await qemuJail(settings.path, opensNode ? kvmNode() : undefined);
+  return await qemuJail(settings.path, opensKvmNode(how) ? kvmNode() : undefined);
+}
+
+/** Whether the VMM opens `/dev/kvm` itself, by the node's group. */
+export function opensKvmNode(how: Virtualization): boolean {
+  return how.accelerator === "kvm" && !isKvmGiven(how);
 }
 
 /** Whom the VMM runs as. */

@@ -10,6 +10,8 @@ export interface CgroupHierarchy {
   version: 1 | 2;
   /** A group takes no process before it has been given processors and memory nodes. */
   isCpuset: boolean;
+  /** Of version 1: it says which devices may be opened. Version 2 has programs for that. */
+  isDevices: boolean;
 }
 
 /** The trees of this host; the same one that is mounted twice counts once. */
@@ -17,10 +19,13 @@ export function cgroupHierarchies(mounts: readonly Mount[] = listMounts()): Cgro
   return mounts
     .filter(({ mountPoint }) => `${mountPoint}/`.startsWith(`${CGROUP_ROOT}/`))
     .flatMap(({ fileSystem, mountPoint }): CgroupHierarchy[] => {
-      if (fileSystem === "cgroup2") return [{ mountPoint, version: 2, isCpuset: false }];
+      if (fileSystem === "cgroup2") {
+        return [{ mountPoint, version: 2, isCpuset: false, isDevices: false }];
+      }
       if (fileSystem !== "cgroup") return [];
-      const isCpuset = mountPoint.split("/").at(-1)?.split(",").includes("cpuset") === true;
-      return [{ mountPoint, version: 1, isCpuset }];
+      const controllers = mountPoint.split("/").at(-1)?.split(",") ?? [];
+      const isCpuset = controllers.includes("cpuset");
+      return [{ mountPoint, version: 1, isCpuset, isDevices: controllers.includes("devices") }];
     });
 }
 

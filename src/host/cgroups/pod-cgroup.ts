@@ -2,8 +2,10 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { NodeNumbers } from "../../linux/device-node.ts";
 import type { Logger } from "../../logging/logger.ts";
 import type { Journal } from "../journal/journal.ts";
+import { DeviceRules } from "./device-rules.ts";
 import { type CgroupHierarchy, cgroupHierarchies, prepareCgroup } from "./hierarchies.ts";
 
 const HINT =
@@ -20,31 +22,50 @@ export interface PodCgroupRequest {
 /** The cgroup of a pod's processes on the host, in every hierarchy. */
 export class PodCgroup {
   readonly #directories: readonly string[];
+  readonly #deviceRules: readonly DeviceRules[];
   readonly #log: Logger;
 
-  private constructor(directories: readonly string[], log: Logger) {
+  private constructor(
+    directories: readonly string[],
+    deviceRules: readonly DeviceRules[],
+    log: Logger,
+  ) {
     this.#directories = directories;
+    this.#deviceRules = deviceRules;
     this.#log = log;
   }
 
   /**
    * Makes the cgroup, and those it lies in, each in the journal before it is there. What is there
-   * already is used, and stays. Where cgroups cannot be written, as inside of another container, a
+   * already is used, and stays, with the devices that it may use; one of the pod's own can use next to
+   * none: see {@link DeviceRules}. Where cgroups cannot be written, as inside of another container, a
    * warning says so, and the pod goes without.
    */
   static make({ path, journal, log, hierarchies }: PodCgroupRequest): PodCgroup {
     const directories: string[] = [];
+    const deviceRules: DeviceRules[] = [];
     const failures: string[] = [];
     for (const hierarchy of hierarchies ?? cgroupHierarchies()) {
       try {
-        makeIn(hierarchy, path, journal);
-        directories.push(join(hierarchy.mountPoint, path));
+        const directory = join(hierarchy.mountPoint, path);
+        const isOwn = makeIn(hierarchy, path, journal);
+        directories.push(directory);
+        if (isOwn) deviceRules.push(...rulesOf(hierarchy, directory, log));
       } catch (error) {
         failures.push(error instanceof Error ? error.message : String(error));
       }
     }
     if (failures.length > 0 || directories.length === 0) warn(log, path, failures);
-    return new PodCgroup(directories, log);
+    return new PodCgroup(directories, deviceRules, log);
+  }
+
+  /**
+   * Lets its processes open these character devices, in place of those that they were allowed for the same
+   * purpose before.
+   * @throws the system's error
+   */
+  allowDevices(purpose: string, nodes: readonly NodeNumbers[]): void {
+    for (const rules of this.#deviceRules) rules.allow(purpose, nodes);
   }
 
   /** Moves a process that was just started, and with it all that it will start. */
@@ -60,17 +81,35 @@ export class PodCgroup {
   }
 }
 
-function makeIn(hierarchy: CgroupHierarchy, path: string, journal: Journal): void {
+/** Whether the cgroup was not there before. */
+function makeIn(hierarchy: CgroupHierarchy, path: string, journal: Journal): boolean {
   const words = path.split("/").filter((word) => word !== "");
   let directory = hierarchy.mountPoint;
+  let isNew = false;
   for (const word of words) {
     directory = join(directory, word);
-    if (!existsSync(directory)) {
+    isNew = !existsSync(directory);
+    if (isNew) {
       journal.append({ type: "cgroup", path: directory });
       // Somebody else may have made it meanwhile.
       mkdirSync(directory, { recursive: true, mode: 0o755 });
     }
     prepareCgroup(hierarchy, directory);
+  }
+  return isNew;
+}
+
+/** Devices are kept from the pod's processes by their jails; this is one wall more. */
+function rulesOf(hierarchy: CgroupHierarchy, directory: string, log: Logger): DeviceRules[] {
+  try {
+    const rules = DeviceRules.enforce(hierarchy, directory);
+    return rules === undefined ? [] : [rules];
+  } catch (error) {
+    const failure = error instanceof Error ? error.message : String(error);
+    log.warn(`${directory} does not limit the devices that the pod's processes may open`, {
+      failure,
+    });
+    return [];
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { chownSync, existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { makeCharacterNode } from "../../linux/device-node.ts";
+import { makeCharacterNode, type NodeNumbers } from "../../linux/device-node.ts";
 import {
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
@@ -24,6 +24,11 @@ export const VFIO_DIRECTORY = "/dev/vfio";
  * number is the same everywhere (VFIO_MINOR of linux/miscdevice.h).
  */
 const CONTAINER = { name: "vfio", node: { major: 10, minor: 196 } };
+
+/** All that a VMM opens to use these groups. */
+export function nodesOf(groups: readonly VfioGroup[]): NodeNumbers[] {
+  return groups.length === 0 ? [] : [CONTAINER.node, ...groups.map(({ node }) => node)];
+}
 
 /**
  * Puts the nodes of these groups, and of no others, into the jail of a VMM that runs. They are made for

@@ -5,7 +5,7 @@ import type { CriNode } from "../../support/cri/node.ts";
 import type { CriPod } from "../../support/cri/pod.ts";
 
 /** As many pods of two containers as are run at once. */
-const PODS = Number(process.env.MUKON_TEST_PODS ?? 5);
+const PODS = Number(process.env.MUKON_TEST_PODS ?? 10);
 const SERVER =
   "mkdir /tmp/www; echo from $(busybox hostname) > /tmp/www/name; exec busybox httpd -f -p 80 -h /tmp/www";
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -70,6 +71,21 @@ export function resources(getNode: () => CriNode): void {
       assert.ok(memory, "there is no memory controller");
       const statistics = readFileSync(join(memory, pod.id, "memory.stat"), "utf8");
       assert.match(statistics, new RegExp(`^hierarchical_memory_limit ${POD_LIMIT}$`, "m"));
+    });
+
+    test("what is in the pod's cgroup can open no device of the host's but those of every jail", () => {
+      const open = 'echo $$ >"$1/cgroup.procs" && : <"$2" && echo opened';
+      const groups = parents().map((directory) => join(directory, pod.id));
+      for (const [node, isOpened] of [
+        ["/dev/null", true],
+        ["/dev/zero", false],
+      ] as const) {
+        const answers = groups
+          .filter((group) => existsSync(join(group, "cgroup.procs")))
+          .map((group) => spawnSync("sh", ["-c", open, "sh", group, node]).stdout.toString());
+        const isEachOpened = answers.map((answer) => answer === "opened\n");
+        assert.ok(isOpened ? isEachOpened.every(Boolean) : isEachOpened.includes(false), node);
+      }
     });
 
     test("the guest is as large as the pod's containers may be together, and itself", async () => {

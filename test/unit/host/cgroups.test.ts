@@ -67,7 +67,10 @@ test("a new group has its parent's processors, and version 2's controllers are p
     writeFileSync(join(root, "v1", name), value);
     writeFileSync(join(child, name), "\n");
   }
-  prepareCgroup({ mountPoint: join(root, "v1"), version: 1, isCpuset: true }, child);
+  prepareCgroup(
+    { mountPoint: join(root, "v1"), version: 1, isCpuset: true, isDevices: false },
+    child,
+  );
   assert.equal(readFileSync(join(child, "cpuset.cpus"), "utf8"), "0-1\n");
   assert.equal(readFileSync(join(child, "cpuset.mems"), "utf8"), "0\n");
 
@@ -75,7 +78,10 @@ test("a new group has its parent's processors, and version 2's controllers are p
   mkdirSync(group, { recursive: true });
   writeFileSync(join(root, "v2", "cgroup.controllers"), "cpu memory\n");
   writeFileSync(join(root, "v2", "cgroup.subtree_control"), "cpu\n");
-  prepareCgroup({ mountPoint: join(root, "v2"), version: 2, isCpuset: false }, group);
+  prepareCgroup(
+    { mountPoint: join(root, "v2"), version: 2, isCpuset: false, isDevices: false },
+    group,
+  );
   assert.equal(readFileSync(join(root, "v2", "cgroup.subtree_control"), "utf8"), "+memory");
 });
 
