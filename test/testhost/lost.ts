@@ -8,13 +8,14 @@ import { connectQmp } from "./qemu.ts";
 
 /** Names the file in which whoever runs tests looks for why a host was lost. */
 const LOG_VARIABLE = "MUKON_TESTHOST_LOST";
-const CONSOLE_LINES = 15;
+/** As long as what a kernel says when it dies. */
+const CONSOLE_LINES = 60;
 /** Of all that QEMU says of a processor: which one, where it is, and in what state. */
 const TELLING = /^CPU#|^RIP=|^EIP=|HLT=/;
 
 /**
- * A host that answers nobody any more: its emulator, which has virtual machines below it, now and then
- * comes to a halt. What its processors do then, and what its console said last, is all there is to be had.
+ * A host that answers nobody any more, as an emulator that has virtual machines below it may come to a halt.
+ * What its processors do then, and what its console said last, is all there is to be had.
  */
 export async function lostHost(): Promise<TestHostError> {
   const said = readText(join(runDirectory(), "console")).trim().split("\n").slice(-CONSOLE_LINES);

@@ -36,9 +36,9 @@ export function sshArguments(target: SshTarget, options: { isTerminal?: boolean 
     "BatchMode=yes",
     "LogLevel=ERROR",
     "ConnectTimeout=60",
-    // A host that has come to a halt is noticed after five minutes.
+    // A host that has come to a halt is noticed after three minutes.
     "ServerAliveInterval=30",
-    "ServerAliveCountMax=10",
+    "ServerAliveCountMax=6",
     "ControlMaster=auto",
     `ControlPath=${target.controlPath}`,
     "ControlPersist=600",

@@ -34,6 +34,7 @@ export const MASKED_GENERATORS: readonly string[] = [
 
 export const ENABLED_UNITS: readonly string[] = [
   "testhost-devices.service",
+  "testhost-machine.service",
   "testhost-ready.service",
   "ssh.service",
   "containerd.service",

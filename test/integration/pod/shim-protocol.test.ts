@@ -285,7 +285,7 @@ test("output goes into files and programs that are named by URIs, and no descrip
   const descriptors = (): number[] =>
     [owner?.pid, keeper?.pid].map((pid) => readdirSync(`/proc/${pid}/fd`).length);
   const before = descriptors();
-  for (let round = 0; round < 4; round += 1) {
+  for (let round = 0; round < 20; round += 1) {
     const some = Array.from({ length: 10 }, (_, index) => `e${round}-${index}`);
     await Promise.all(
       some.map(async (execId) => {
@@ -301,7 +301,7 @@ test("output goes into files and programs that are named by URIs, and no descrip
   for (let poll = 0; poll < 50 && !isDeepStrictEqual(descriptors(), before); poll += 1) {
     await sleep(100);
   }
-  assert.deepEqual(descriptors(), before, "after 40 execs");
+  assert.deepEqual(descriptors(), before, "after 200 execs");
 
   await shim.kill("file", 9);
   await shim.wait("file");
