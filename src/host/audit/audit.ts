@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { MukonError } from "../../errors/mukon-error.ts";
 import { type ProcessStatus, readNamespaces } from "../../linux/process-status.ts";
+import { deviceLimitsOf } from "../cgroups/device-limits.ts";
 import { kindOfRoot, readRoot } from "../jail/inspect-root.ts";
 import { readSandboxState, type SandboxState } from "../sandbox-state.ts";
 import { findProcesses } from "./find-processes.ts";
@@ -111,6 +112,7 @@ function factsOf({
       ]),
     ),
     root: kindOfRoot(readRoot(status.pid)),
+    devices: deviceLimitsOf(status.pid),
   };
 }
 

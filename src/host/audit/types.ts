@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { CapabilitySets, NamespaceName, ProcessStatus } from "../../linux/process-status.ts";
+import type { DeviceLimits } from "../cgroups/device-limits.ts";
 import type { RootKind } from "../jail/inspect-root.ts";
 
 /** P1: no rights. P2: nothing shared with other pods. P3: nothing of the host loosened. */
@@ -40,6 +41,8 @@ export interface AuditedProcess {
   /** Compared with those of the host's first process. */
   namespaces: Partial<Record<NamespaceName, "host" | "own">>;
   root: RootKind;
+  /** What its cgroups let it open; a jail has next to no nodes, whatever this is. */
+  devices: DeviceLimits;
   verdicts: Record<PromiseName, Verdict>;
 }
 

@@ -5,7 +5,7 @@ import { assemble, CODES, end, instruction, type Line } from "../../linux/bpf-as
 import type { NodeNumbers } from "../../linux/device-node.ts";
 
 /** BPF_PROG_TYPE_CGROUP_DEVICE and BPF_CGROUP_DEVICE of linux/bpf.h. */
-const KIND = { programType: 15, attachType: 6 };
+export const DEVICE_PROGRAM = { programType: 15, attachType: 6 };
 /** Offsets in struct bpf_cgroup_dev_ctx. */
 const CONTEXT = { access: 0, major: 4, minor: 8 };
 /** The lower half of `access_type`: BPF_DEVCG_DEV_CHAR. */
@@ -39,8 +39,8 @@ export function enforceDeviceProgram(
 ): number {
   const cgroup = openSync(directory, "r");
   try {
-    const program = loadProgram(deviceProgram(allowed), KIND);
-    const { attachType } = KIND;
+    const program = loadProgram(deviceProgram(allowed), DEVICE_PROGRAM);
+    const { attachType } = DEVICE_PROGRAM;
     if (earlier === undefined) attachProgram(program, cgroup, attachType);
     else replaceProgram({ program, replaced: earlier, cgroup, attachType });
     if (earlier !== undefined) closeSync(earlier);
