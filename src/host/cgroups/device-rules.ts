@@ -6,7 +6,7 @@ import { enforceDeviceProgram } from "./device-program.ts";
 import type { CgroupHierarchy } from "./hierarchies.ts";
 
 /** /dev/null and /dev/urandom: what every jail has. All else comes as a descriptor, open already. */
-const ALWAYS: readonly NodeNumbers[] = [
+export const JAIL_DEVICES: readonly NodeNumbers[] = [
   { major: 1, minor: 3 },
   { major: 1, minor: 9 },
 ];
@@ -44,7 +44,7 @@ export class DeviceRules {
   }
 
   #apply(): void {
-    const allowed = [...ALWAYS, ...[...this.#extra.values()].flat()];
+    const allowed = [...JAIL_DEVICES, ...[...this.#extra.values()].flat()];
     if (this.#version === 2) {
       this.#program = enforceDeviceProgram(this.#directory, { allowed, earlier: this.#program });
     } else {

@@ -100,6 +100,14 @@ test("behind it, only what is outside is reached", { skip }, async () => {
   assert.equal(outcomes["another port for UDP"], "another port");
 });
 
+test("behind it, there are no devices but those of a jail", { skip }, async () => {
+  const open = (isWalled: boolean, path: string): Promise<string> =>
+    network.inHost(behind(isWalled, ["sh", "-c", ': <"$0" && echo opened; true', path]));
+  assert.equal(await open(true, "/dev/null"), "opened\n");
+  assert.equal(await open(false, "/dev/zero"), "opened\n");
+  assert.equal(await open(true, "/dev/zero"), "");
+});
+
 const SERVE = `
 import socket
 s = socket.socket(); s.bind(("127.0.0.1", ${PUBLISHED.hostPort})); s.listen()

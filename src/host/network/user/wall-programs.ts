@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { assemble, CODES, end, instruction, type Line } from "../../../linux/bpf-assembler.ts";
+import { DEVICE_PROGRAM, deviceProgram } from "../../cgroups/device-program.ts";
+import { JAIL_DEVICES } from "../../cgroups/device-rules.ts";
 import type { PublishedPort } from "./published-port.ts";
 
 /** A program for a cgroup: struct and numbers are those of linux/bpf.h. */
@@ -37,7 +39,8 @@ const SYN_OR_ACK = 0x12;
  * TCP, UDP and echo requests. They cannot be connected to what {@link refuseIpv4} and
  * {@link refuseIpv6} name. They listen where a port is published and nowhere else. And whatever they
  * were told, no packet of theirs leaves by the loopback interface, which is the only way to any
- * address of the host's own, but those that answer a TCP connection which somebody else has begun.
+ * address of the host's own, but those that answer a TCP connection which somebody else has begun. And there
+ * are no devices but those of a jail.
  */
 export function wallPrograms(ports: readonly PublishedPort[]): WallProgram[] {
   const toIpv4 = assemble([...loadIpv4(), ...refuseIpv4(-16), ...verdicts()]);
@@ -55,6 +58,7 @@ export function wallPrograms(ports: readonly PublishedPort[]): WallProgram[] {
     program("sendmsg, IPv4", [TYPES.address, 14], toIpv4),
     program("sendmsg, IPv6", [TYPES.address, 15], toIpv6),
     program("options", [TYPES.option, 22], options()),
+    { name: "devices", ...DEVICE_PROGRAM, code: deviceProgram(JAIL_DEVICES) },
   ];
 }
 
