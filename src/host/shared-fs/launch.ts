@@ -49,8 +49,8 @@ export async function sharedFsJail(
 ): Promise<Jail> {
   return {
     ...(await programJail(daemon.path, [])),
-    // It does not start without /proc/sys/fs/file-max, which it has no use for.
-    isProcWhole: daemon.kind === "qemu",
+    // Neither kind starts without a number of /proc/sys/fs (file-max, nr_open), which it has no use for.
+    isProcWhole: true,
     shared: { directory, at: SHARED },
     toolOwner: identity.block.base,
   };
